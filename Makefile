@@ -1,0 +1,53 @@
+# What a person or CI runs. Needs Python >= 3.11, git and a Python package index; no sudo, nothing outside this folder.
+PYTHON ?= python3
+BIN := .venv/bin
+# An environment that forbids bytecode makes every start two to three times slower.
+unexport PYTHONDONTWRITEBYTECODE
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-core lint bench docs lock
+
+help:
+	@echo "make demo       the mesh at work on real data, in a minute"
+	@echo "make test       every test"
+	@echo "make test-core  the tests that need nothing but Python and git"
+	@echo "make lint       style, types, import rules, documents"
+	@echo "make bench      measurements beside their floors"
+	@echo "make docs       the generated references"
+
+setup: .venv/.ready
+
+.venv/.ready: requirements.lock pyproject.toml Makefile
+	@$(PYTHON) -c 'import sys; sys.exit("thinmesh needs Python 3.11 or newer; make PYTHON=python3.x") if sys.version_info < (3, 11) else None'
+	@git --version > /dev/null
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --compile-bytecode -r requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	$(BIN)/python -m compileall -q src
+	@touch $@
+
+demo: setup
+	@$(BIN)/thinmesh demo
+
+test: setup
+	$(BIN)/python -m pytest -n 2 --dist worksteal tests
+
+test-core: setup
+	$(BIN)/python -m pytest -n 2 --dist worksteal tests
+
+lint: setup
+	$(BIN)/ruff format --check src tests bench
+	$(BIN)/ruff check src tests bench
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: setup
+	$(BIN)/python -m bench
+
+docs: setup
+	$(BIN)/python -m thinmesh.interface.reference docs/reference
+
+# Renews the lock; the result names no package index, so that any mirror serves it.
+lock:
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --group dev --python-version 3.11 pyproject.toml -o requirements.lock

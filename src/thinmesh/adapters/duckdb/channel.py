@@ -1,0 +1,75 @@
+"""Frames between the server and a query worker: one byte of kind, four of length, then the payload.
+
+Imported on both sides; only the standard library.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import struct
+from typing import Any
+
+PARSE, BIND, RUN = 1, 2, 3  # server to worker
+READY, PARSED, BOUND, COLUMNS, DATA, DONE, FAILED = 11, 12, 13, 14, 15, 16, 17  # worker to server
+
+HEADER = struct.Struct(">BI")
+# A message of control stays below this; only DATA is larger in sum, and it comes in pieces.
+MAX_CONTROL = 256 << 20
+PIECE = 1 << 20
+
+
+class Closed(Exception):
+    """The other side is gone."""
+
+
+def send(sock: socket.socket, kind: int, message: Any) -> None:
+    """Send one JSON message."""
+    payload = json.dumps(message, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogatepass")
+    send_bytes(sock, kind, memoryview(payload))
+
+
+def send_bytes(sock: socket.socket, kind: int, payload: memoryview) -> None:
+    """Send one frame, without copying the payload."""
+    header = HEADER.pack(kind, len(payload))
+    sent = sock.sendmsg([header, payload])
+    if sent < len(header):
+        sock.sendall(header[sent:])
+        sent = len(header)
+    if sent - len(header) < len(payload):
+        sock.sendall(payload[sent - len(header) :])
+
+
+def receive_exactly(sock: socket.socket, size: int) -> bytes:
+    """Read exactly `size` bytes. Raises Closed where the stream ends before."""
+    if size <= 65536:
+        piece = sock.recv(size, socket.MSG_WAITALL)
+        if len(piece) == size:
+            return piece
+        if not piece and size:
+            raise Closed
+    else:
+        piece = b""
+    whole = bytearray(size)
+    whole[: len(piece)] = piece
+    view, done = memoryview(whole), len(piece)
+    while done < size:
+        count = sock.recv_into(view[done:])
+        if not count:
+            raise Closed
+        done += count
+    return bytes(whole)
+
+
+def receive_header(sock: socket.socket) -> tuple[int, int]:
+    """Read a frame's kind and length."""
+    kind, length = HEADER.unpack(receive_exactly(sock, HEADER.size))
+    if kind != DATA and length > MAX_CONTROL:
+        raise Closed
+    return kind, length
+
+
+def receive(sock: socket.socket) -> tuple[int, Any]:
+    """Read one JSON message."""
+    kind, length = receive_header(sock)
+    return kind, json.loads(receive_exactly(sock, length)) if length else None

@@ -1,0 +1,78 @@
+"""The check of one publication (DESIGN, *Check*): the implementation of the product plane's `Checker`."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from thinmesh.kernel.contract import Table, with_ids
+from thinmesh.planes.product.model import CheckJob, CheckResult, Progress, TableInput, Upload, no_progress
+
+from .connection import connect, temporary_faults
+from .course import Check
+from .uploads import group_uploads
+
+
+class DuckdbChecker:
+    """Checks data files with DuckDB in this process, and stages them as Parquet.
+
+    `memory` is DuckDB's limit in bytes; the scan and Parquet writer come on top of it.
+    """
+
+    def __init__(self, memory: int = 512 << 20, threads: int = 2) -> None:
+        self._memory = memory
+        self._threads = threads
+
+    def check(self, job: CheckJob, progress: Progress = no_progress) -> CheckResult:
+        """Check all files of a job; faults of the data are in the result, never raised.
+
+        Raises Temporary where memory or disk do not suffice.
+        """
+        with (
+            temporary_faults(),
+            _workspace(job.staging) as work,
+            connect(work, self._memory, self._threads) as connection,
+        ):
+            return Check(job, work, connection, progress).run()
+
+
+def check_files(
+    tables: Mapping[str, Table],
+    files: Sequence[Upload],
+    *,
+    checker: DuckdbChecker | None = None,
+    max_bytes: int = 0,
+    progress: Progress = no_progress,
+) -> CheckResult:
+    """Check files against tables without a platform; only what the files and the contract say can be judged.
+
+    `tables` is by name; a table without a file is left alone, and references to it are named in `not_checked`.
+    Raises Refused where a file's name stands for no table.
+    """
+    grouped = group_uploads(files, tuple(tables))
+    inputs, apart = [], []
+    for name, uploads in grouped.items():
+        table = tables.get(name)
+        if table is not None:
+            here = tuple(one for one in table.references if not one.product and one.table in grouped)
+            apart += [
+                f"{name}: reference to {one.table}, which is not given" for one in table.references if one not in here
+            ]
+            table = with_ids(replace(table, references=here))
+        inputs.append(TableInput(name, table, uploads))
+    result = (checker or DuckdbChecker()).check(CheckJob(tuple(inputs), None, max_bytes=max_bytes), progress)
+    return replace(result, not_checked=(*result.not_checked, *apart))
+
+
+@contextmanager
+def _workspace(staging: Path | None) -> Iterator[Path]:
+    """Give a folder for everything temporary, beside the staged files so that one disk limit covers both."""
+    work = Path(tempfile.mkdtemp(prefix=".check-", dir=staging))
+    try:
+        yield work
+    finally:
+        shutil.rmtree(work, ignore_errors=True)

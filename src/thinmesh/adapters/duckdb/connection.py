@@ -1,0 +1,62 @@
+"""The check's own DuckDB: in memory, bounded, spilling into the work folder, without extensions or network."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from thinmesh.kernel.errors import Temporary
+
+from .quoting import literal
+
+Connection = Any
+
+
+@contextmanager
+def connect(work: Path, memory: int, threads: int) -> Iterator[Connection]:
+    """Open a database that may use `memory` bytes and `threads`, and spills into `work`."""
+    settings: dict[str, str | bool | int | float | list[str]] = {
+        "memory_limit": f"{max(memory, 64 << 20) >> 20}MiB",
+        "threads": max(threads, 1),
+        "temp_directory": str(work / "spill"),
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+    }
+    connection = duckdb.connect(":memory:", config=settings)
+    try:
+        connection.execute("SET TimeZone = 'UTC'")
+        yield connection
+    finally:
+        connection.close()
+
+
+@contextmanager
+def temporary_faults() -> Iterator[None]:
+    """Turn what the machine lacks (disk, memory, time) into Temporary; everything else passes."""
+    try:
+        yield
+    except (duckdb.OutOfMemoryException, MemoryError) as error:
+        raise Temporary(
+            "the check needs more memory than it may use",
+            help="Try again, publish fewer or smaller files at once, or raise query.memory.",
+        ) from error
+    except duckdb.InterruptException as error:
+        raise Temporary("the check was stopped before its end") from error
+    except (OSError, duckdb.IOException) as error:
+        full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        if full or "No space left" in str(error) or "File too large" in str(error):
+            raise Temporary("the disk is full", help="Make room on the disk of the home, then try again.") from error
+        raise
+
+
+def parquet(paths: list[Path] | tuple[Path, ...], **options: str) -> str:
+    """Give the relation of Parquet files. Their paths are the platform's own and hold no wildcards."""
+    listed = ", ".join(literal(str(path)) for path in paths)
+    # A folder named key=value would add a column of that name.
+    extra = "".join(f", {name} = {value}" for name, value in {"hive_partitioning": "false", **options}.items())
+    return f"read_parquet([{listed}]{extra})"

@@ -1,0 +1,156 @@
+"""How rows leave the worker: as SQL projections, so that DuckDB's threads write CSV and JSON, not Python.
+
+Every result type is brought to one of the fixed list (INTERFACE, *HTTP*): what has no place there becomes text, nested
+values become JSON text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+_INTEGERS = {"TINYINT", "SMALLINT", "INTEGER", "UTINYINT", "USMALLINT", "UINTEGER"}
+_WIDE_INTEGERS = {"BIGINT", "UBIGINT", "HUGEINT"}
+_PLAIN = {
+    "BOOLEAN": "boolean",
+    "VARCHAR": "string",
+    "DATE": "date",
+    "TIME": "time",
+    "TIMESTAMP": "timestamp",
+    "TIMESTAMP_S": "timestamp",
+    "TIMESTAMP_MS": "timestamp",
+    "TIMESTAMP_NS": "timestamp",
+    "TIMESTAMP WITH TIME ZONE": "timestamptz",
+    "DOUBLE": "double",
+    "FLOAT": "double",
+    "JSON": "json",
+    "BLOB": "binary",
+}
+_NESTED = re.compile(r"(STRUCT|MAP|UNION|VARIANT)\b|.*\]$", re.DOTALL)
+# 2^53: beyond it a JSON reader's double loses digits.
+_EXACT = 9007199254740992
+
+
+def quoted(name: str) -> str:
+    """Write an identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def text(value: str) -> str:
+    """Write a text literal."""
+    return "'" + value.replace("'", "''") + "'"
+
+
+def result_type(sql_type: str) -> str:
+    """Give the type of the fixed list for a DuckDB type."""
+    if sql_type in _INTEGERS or sql_type in _WIDE_INTEGERS:
+        return "integer"
+    if sql_type.startswith("DECIMAL("):
+        return sql_type.lower().replace(" ", "")
+    if _NESTED.match(sql_type):
+        return "json"
+    return _PLAIN.get(sql_type, "string")
+
+
+def plain(column: str, sql_type: str) -> str:
+    """Write the expression that brings a column to its type of the fixed list, for Arrow and Parquet."""
+    if sql_type in _INTEGERS or sql_type == "UBIGINT":
+        # Every integer of the mesh is a BIGINT; what does not fit one stays exact.
+        return f"CAST({column} AS {'BIGINT' if sql_type in _INTEGERS else 'DECIMAL(20,0)'})"
+    if sql_type == "HUGEINT":
+        return f"CAST({column} AS DECIMAL(38,0))"
+    if sql_type == "FLOAT":
+        return f"CAST({column} AS DOUBLE)"
+    if sql_type == "JSON":
+        return f"CAST({column} AS VARCHAR)"
+    if sql_type.startswith("TIMESTAMP_"):
+        return f"CAST({column} AS TIMESTAMP)"
+    if _NESTED.match(sql_type):
+        return f"CAST(to_json({column}) AS VARCHAR)"
+    if sql_type in _PLAIN or sql_type == "BIGINT" or sql_type.startswith("DECIMAL("):
+        return column
+    return f"CAST({column} AS VARCHAR)"
+
+
+def is_plain(sql_type: str) -> bool:
+    """Tell whether a column needs no expression for Arrow and Parquet."""
+    return plain("x", sql_type) == "x"
+
+
+def _moment(column: str, sql_type: str) -> str:
+    """Write a date or time as ISO 8601, a moment with zone in UTC."""
+    if sql_type == "TIMESTAMP WITH TIME ZONE":
+        utc = f"CAST({column} AT TIME ZONE 'UTC' AS VARCHAR)"
+        return f"CASE WHEN isfinite({column}) THEN replace({utc}, ' ', 'T') || 'Z' ELSE {utc} END"
+    if sql_type.startswith("TIMESTAMP"):
+        return f"replace(CAST({column} AS VARCHAR), ' ', 'T')"
+    return f"CAST({column} AS VARCHAR)"
+
+
+def _number(column: str) -> str:
+    """Write a double so that it reads back the same; NaN and Infinity by their names in the mesh."""
+    return (
+        f"CASE WHEN isnan({column}) THEN 'NaN' WHEN isinf({column}) THEN CASE WHEN {column} > 0 THEN 'Infinity' "
+        f"ELSE '-Infinity' END ELSE CAST({column} AS VARCHAR) END"
+    )
+
+
+def _bare(column: str, sql_type: str) -> str:
+    """Write a value as text, not quoted in any way."""
+    kind = result_type(sql_type)
+    if kind == "double":
+        return _number(column)
+    if kind in ("timestamp", "timestamptz"):
+        return _moment(column, sql_type)
+    if kind == "binary":
+        return f"to_base64({column})"
+    if kind == "json" and sql_type != "JSON":
+        return f"CAST(to_json({column}) AS VARCHAR)"
+    return column if sql_type == "VARCHAR" else f"CAST({column} AS VARCHAR)"
+
+
+def _json_value(column: str, sql_type: str) -> str:
+    kind, bare = result_type(sql_type), _bare(column, sql_type)
+    if sql_type in _INTEGERS or kind == "boolean":
+        written = bare
+    elif kind == "integer":
+        written = f"CASE WHEN {column} BETWEEN -{_EXACT} AND {_EXACT} THEN {bare} ELSE '\"' || {bare} || '\"' END"
+    elif kind == "double":
+        written = f"CASE WHEN isfinite({column}) THEN {bare} ELSE '\"' || {bare} || '\"' END"
+    elif kind in ("date", "time", "timestamp", "timestamptz", "binary") or kind.startswith("decimal"):
+        written = f"'\"' || {bare} || '\"'"
+    else:
+        written = f"CAST(to_json(CAST({bare} AS VARCHAR)) AS VARCHAR)"
+    return f"coalesce({written}, 'null')"
+
+
+def json_row(columns: Sequence[str], types: Sequence[str]) -> str:
+    """Write the expression of one row as `,[…]` and a newline."""
+    values = " || ',' || ".join(_json_value(column, kind) for column, kind in zip(columns, types, strict=True))
+    return f"',[' || {values} || ']' || chr(10)"
+
+
+def _csv_value(column: str, sql_type: str) -> str:
+    bare = _bare(column, sql_type)
+    if result_type(sql_type) not in ("string", "json"):
+        return f"coalesce({bare}, '')"
+    special = " OR ".join(f"contains({bare}, {mark})" for mark in ("','", "'\"'", "chr(10)", "chr(13)"))
+    return (
+        f"CASE WHEN {bare} IS NULL THEN '' WHEN {bare} = '' OR {special} "
+        f"THEN '\"' || replace({bare}, '\"', '\"\"') || '\"' ELSE {bare} END"
+    )
+
+
+def csv_row(columns: Sequence[str], types: Sequence[str]) -> str:
+    """Write the expression of one CSV record and a newline (RFC 4180; NULL is unquoted, the empty text quoted)."""
+    values = " || ',' || ".join(_csv_value(column, kind) for column, kind in zip(columns, types, strict=True))
+    return f"{values} || chr(10)"
+
+
+def csv_header(names: Sequence[str]) -> bytes:
+    """Write the header record."""
+    fields = (
+        '"' + name.replace('"', '""') + '"' if not name or any(mark in name for mark in ',"\r\n') else name
+        for name in names
+    )
+    return (",".join(fields) + "\n").encode("utf-8", "replace")

@@ -1,0 +1,135 @@
+"""The exact lexical forms of CSV values as SQL (INTERFACE, *CSV*): what each type accepts, and its typed value.
+
+A bare cast takes `1.7` as 2, `1_000`, `0x1F`, ` 1`, `yes`, `2013-1-1`: hence a guard beside every cast. Where a
+round trip through the type is cheaper than a regular expression it is tried first (measured per type).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from thinmesh.kernel.contract import Column
+
+from .quoting import literal
+
+NUMBER = r"-?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
+_DAY = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+_CLOCK = r"(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:\.[0-9]{1,6})?)?"
+_OFFSET = r"(?:Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
+TIMESTAMP = rf"{_DAY}[T ]{_CLOCK}"
+ZONED = rf"{TIMESTAMP}{_OFFSET}"
+
+# What DuckDB's JSON parser takes beyond RFC 8259 (NaN, trailing commas, comments) is told by what is left
+# of a document without its strings and words.
+_JSON_WORDS = r'"(?:[^"\\]|\\.)*"|true|false|null'
+_JSON_REST = r'[\s\[\]{}:,0-9eE+\-."]*'
+_JSON_COMMA = r",\s*[\]}]"
+
+WORDS = {
+    "integer": "an integer",
+    "number": "a number",
+    "boolean": "true or false",
+    "date": "a date (YYYY-MM-DD)",
+    "time": "a time (HH:MM:SS)",
+    "timestamp": "a timestamp (YYYY-MM-DDTHH:MM:SS)",
+    "object": "a JSON object",
+    "array": "a JSON array",
+}
+
+
+def matches(text: str, pattern: str) -> str:
+    """Give the condition that the whole text has the form."""
+    return f"regexp_full_match({text}, {literal(pattern)})"
+
+
+def value(column: Column, text: str) -> str:
+    """Give the typed value of a text; NULL where the text is NULL or not of the column's form."""
+    if column.decimal:
+        return _decimal(text, *column.decimal)
+    kind = "zoned" if column.zoned else column.logical_type
+    build = _VALUES.get(kind)
+    return build(text) if build else text
+
+
+def number_form(text: str) -> str:
+    """Give the condition that a text is a number by its form, whether it fits a type or not."""
+    return matches(text, NUMBER)
+
+
+def _integer(text: str) -> str:
+    cast = f"TRY_CAST({text} AS BIGINT)"
+    return f"CASE WHEN {cast}::VARCHAR = {text} OR {matches(text, '-?[0-9]+')} THEN {cast} END"
+
+
+def _number(text: str) -> str:
+    # A number too large for a double becomes infinite in the cast: that would be rounding.
+    finite = f"CASE WHEN isfinite(TRY_CAST({text} AS DOUBLE)) THEN TRY_CAST({text} AS DOUBLE) END"
+    words = f"{text} IN ('NaN', 'Infinity', '-Infinity')"
+    return f"CASE WHEN {matches(text, NUMBER)} THEN {finite} WHEN {words} THEN TRY_CAST({text} AS DOUBLE) END"
+
+
+def _decimal(text: str, precision: int, scale: int) -> str:
+    cast = f"TRY_CAST({text} AS DECIMAL({precision},{scale}))"
+    fraction = rf"[0-9]{{0,{scale}}}"
+    tail = rf"|\.[0-9]{{1,{scale}}}" if scale else ""
+    plain = matches(text, rf"-?(?:[0-9]+\.?{fraction}{tail})")
+    # Digits after the point, less the exponent, are the digits that the scale must hold.
+    after = rf"length(regexp_extract({text}, '\.([0-9]*)', 1))"
+    exponent = f"TRY_CAST(regexp_extract({text}, '[eE](.*)$', 1) AS INTEGER)"
+    shifted = f"{matches(text, NUMBER)} AND regexp_matches({text}, '[eE]') AND {after} - {exponent} <= {scale}"
+    return f"CASE WHEN {cast}::VARCHAR = {text} OR {plain} OR ({shifted}) THEN {cast} END"
+
+
+def _boolean(text: str) -> str:
+    return f"CASE lower({text}) WHEN 'true' THEN TRUE WHEN 'false' THEN FALSE END"
+
+
+def _date(text: str) -> str:
+    cast = f"TRY_CAST({text} AS DATE)"
+    return (
+        f"CASE WHEN {cast}::VARCHAR = {text} AND {cast} BETWEEN DATE '0001-01-01' AND DATE '9999-12-31' THEN {cast} END"
+    )
+
+
+def _time(text: str) -> str:
+    return f"CASE WHEN {matches(text, _CLOCK)} THEN TRY_CAST({text} AS TIME) END"
+
+
+def _timestamp(text: str) -> str:
+    good = f"{matches(text, TIMESTAMP)} AND {text} >= '0001'"
+    return f"CASE WHEN {good} THEN TRY_CAST({text} AS TIMESTAMP) END"
+
+
+def _zoned(text: str) -> str:
+    # An offset may carry the moment out of the years that consumers can read.
+    cast = f"TRY_CAST({text} AS TIMESTAMPTZ)"
+    inside = f"{cast} BETWEEN TIMESTAMPTZ '0001-01-01 00:00:00Z' AND TIMESTAMPTZ '9999-12-31 23:59:59.999999Z'"
+    return f"CASE WHEN {matches(text, ZONED)} AND {text} >= '0001' AND {inside} THEN {cast} END"
+
+
+def _json(kind: str, text: str) -> str:
+    rest = f"regexp_replace({text}, {literal(_JSON_WORDS)}, '\"\"', 'g')"
+    strict = f"{matches(rest, _JSON_REST)} AND NOT regexp_matches({rest}, {literal(_JSON_COMMA)})"
+    return f"CASE WHEN json_valid({text}) THEN CASE WHEN json_type({text}) = '{kind}' AND {strict} THEN {text} END END"
+
+
+_VALUES: dict[str, Callable[[str], str]] = {
+    "integer": _integer,
+    "number": _number,
+    "boolean": _boolean,
+    "date": _date,
+    "time": _time,
+    "timestamp": _timestamp,
+    "zoned": _zoned,
+    "object": lambda text: _json("OBJECT", text),
+    "array": lambda text: _json("ARRAY", text),
+}
+
+
+def complaint(column: Column) -> str:
+    """Say what a value is not, for a message: `"abc" is not …`."""
+    if column.zoned:
+        return "a timestamp with a zone (YYYY-MM-DDTHH:MM:SSZ or ±hh:mm)"
+    if column.logical_type == "timestamp":
+        return "a timestamp without a zone (YYYY-MM-DDTHH:MM:SS)"
+    return WORDS.get(column.logical_type, "a text")

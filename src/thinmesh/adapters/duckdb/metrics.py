@@ -1,0 +1,127 @@
+"""The ODCS library metrics (Bitol ODCS 3.x, *Data quality*), over a table as it would be after the publication."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from thinmesh.kernel.contract import Table
+from thinmesh.kernel.errors import Violation
+
+from .connection import Connection
+from .keys import Stored
+from .quoting import literal, literals
+from .rules import is_library
+
+_OPERATORS = {
+    "mustBe": ("==", "be"),
+    "mustNotBe": ("!=", "not be"),
+    "mustBeGreaterThan": (">", "be greater than"),
+    "mustBeGreaterOrEqualTo": (">=", "be at least"),
+    "mustBeLessThan": ("<", "be less than"),
+    "mustBeLessOrEqualTo": ("<=", "be at most"),
+    "mustBeBetween": ("in", "be between"),
+    "mustNotBeBetween": ("out", "not be between"),
+}
+_METRICS = ("nullValues", "missingValues", "invalidValues", "duplicateValues", "rowCount")
+# What dbt and the ODCS call less than an error is shown and does not refuse.
+_MILD = {"info", "warn", "warning"}
+
+
+def metric_columns(table: Table) -> set[str]:
+    """Give the columns that the metrics of a table need; counting its rows needs one."""
+    rules = [(column, rule) for column, rule in _rules(table) if is_library(rule)]
+    names = {name for column, rule in rules for name in _columns(column, rule)}
+    return names | {table.columns[0].name} if rules else names
+
+
+def measure(connection: Connection, stored: Stored) -> Iterator[tuple[Violation | str, bool]]:
+    """Give each metric that is not what it must be, and whether that refuses; a text names one not checked."""
+    for column, rule in _rules(stored.table):
+        if not is_library(rule):
+            continue
+        metric = str(rule.get("metric") or rule.get("rule"))
+        where = f"{stored.table.name}.{column}" if column else stored.table.name
+        names = _columns(column, rule)
+        operators = [name for name in _OPERATORS if rule.get(name) is not None]
+        if metric not in _METRICS or not operators or (metric != "rowCount" and not names):
+            yield f"{where}: metric {metric}", False
+        elif stored.columns.issuperset(names):
+            yield from _one(connection, stored, metric, names, rule, operators)
+
+
+def _one(
+    connection: Connection,
+    stored: Stored,
+    metric: str,
+    names: Sequence[str],
+    rule: Mapping[str, Any],
+    operators: Sequence[str],
+) -> Iterator[tuple[Violation, bool]]:
+    selected = _sql(metric, names, rule.get("arguments") or {})
+    relation = stored.relation(names or (stored.table.columns[0].name,))
+    count, rows = connection.execute(f"SELECT {selected}, count(*) FROM ({relation})").fetchone()
+    percent = str(rule.get("unit", "rows")).lower() in ("percent", "percentage", "%")
+    value = (100.0 * count / rows if rows else 0.0) if percent else count
+    for operator in operators:
+        if not _holds(operator, value, rule[operator]):
+            unit = "%" if percent else ""
+            bound = rule[operator]
+            shown = (
+                " and ".join(f"{one}{unit}" for one in bound) if isinstance(bound, list | tuple) else f"{bound}{unit}"
+            )
+            message = f"{metric} is {value:g}{unit}, and must {_OPERATORS[operator][1]} {shown}"
+            column = ", ".join(names) or None
+            found = Violation(message, metric, None, stored.table.name, column, int(count) or 1)
+            yield found, str(rule.get("severity", "error")).lower() not in _MILD
+
+
+def _sql(metric: str, names: Sequence[str], arguments: Mapping[str, Any]) -> str:
+    if metric == "rowCount":
+        return "count(*)"
+    keys = ", ".join(f"k{n}" for n in range(len(names)))
+    if metric == "duplicateValues":
+        there = " AND ".join(f"k{n} IS NOT NULL" for n in range(len(names)))
+        return f"count(*) FILTER (WHERE {there}) - count(DISTINCT ({keys})) FILTER (WHERE {there})"
+    if metric == "nullValues":
+        return "count(*) FILTER (WHERE k0 IS NULL)"
+    if metric == "missingValues":
+        given = arguments.get("missingValues") or [None, ""]
+        texts = literals(str(one) for one in given if one is not None)
+        null = "k0 IS NULL" if None in given else "FALSE"
+        return f"count(*) FILTER (WHERE {null}" + (f" OR k0::VARCHAR IN ({texts}))" if texts else ")")
+    valid, pattern = arguments.get("validValues"), arguments.get("pattern")
+    wrong = ["FALSE"]
+    if isinstance(valid, list):
+        wrong.append(f"k0::VARCHAR NOT IN ({literals(str(one) for one in valid)})" if valid else "TRUE")
+    if isinstance(pattern, str):
+        wrong.append(f"NOT regexp_matches(k0::VARCHAR, {literal(pattern)})")
+    return f"count(*) FILTER (WHERE k0 IS NOT NULL AND ({' OR '.join(wrong)}))"
+
+
+def _holds(operator: str, value: float, bound: Any) -> bool:
+    kind = _OPERATORS[operator][0]
+    if kind in ("in", "out"):
+        low, high = bound
+        return bool((low <= value <= high) == (kind == "in"))
+    held: dict[str, bool] = {
+        "==": value == bound,
+        "!=": value != bound,
+        ">": value > bound,
+        ">=": value >= bound,
+        "<": value < bound,
+        "<=": value <= bound,
+    }
+    return held[kind]
+
+
+def _rules(table: Table) -> Iterator[tuple[str | None, Mapping[str, Any]]]:
+    yield from ((None, rule) for rule in table.quality)
+    yield from ((column.name, rule) for column in table.columns for rule in column.quality)
+
+
+def _columns(column: str | None, rule: Mapping[str, Any]) -> tuple[str, ...]:
+    if column:
+        return (column,)
+    named = (rule.get("arguments") or {}).get("properties") or ()
+    return tuple(str(name) for name in named)

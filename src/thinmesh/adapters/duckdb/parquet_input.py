@@ -1,0 +1,177 @@
+"""A Parquet file of somebody else's, under check: its schema matched by name, widened only where nothing is lost."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from thinmesh.kernel.contract import Column, Table
+from thinmesh.kernel.errors import Violation
+from thinmesh.planes.product.model import Upload
+
+from . import lexical
+from .connection import Connection, parquet
+from .csv_source import tame
+from .header import Header
+from .quoting import identifier, literal
+from .scan import Unreadable
+from .survey import Found, Survey
+
+_DECIMAL = re.compile(r"DECIMAL\((\d+),(\d+)\)")
+_SMALL = {"TINYINT", "SMALLINT", "INTEGER", "UTINYINT", "USMALLINT", "UINTEGER"}
+_WHOLE = _SMALL | {"BIGINT", "UBIGINT", "HUGEINT", "UHUGEINT"}
+_TEXT = {"VARCHAR", "JSON", "UUID"}
+_MOMENTS = {"TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS"}
+# A double holds every whole number up to 2^53, and every decimal of up to 15 digits (IEEE 754).
+_EXACT, _DIGITS = 2**53, 15
+_YEARS = {
+    "DATE": "BETWEEN DATE '0001-01-01' AND DATE '9999-12-31'",
+    "TIMESTAMP": "BETWEEN TIMESTAMP '0001-01-01' AND TIMESTAMP '9999-12-31 23:59:59.999999'",
+    "TIMESTAMP WITH TIME ZONE": (
+        "BETWEEN TIMESTAMPTZ '0001-01-01 00:00:00Z' AND TIMESTAMPTZ '9999-12-31 23:59:59.999999Z'"
+    ),
+}
+
+
+@contextmanager
+def readable() -> Iterator[None]:
+    """Turn what DuckDB says of a damaged Parquet file into Unreadable; a lack of memory passes."""
+    try:
+        yield
+    except (duckdb.OutOfMemoryException, duckdb.InterruptException):
+        raise
+    except duckdb.Error as error:
+        if "No space left" in str(error):
+            raise
+        raise Unreadable("truncated", f"cannot be read as Parquet: {_first_line(error)}") from error
+
+
+class ParquetSource:
+    """One Parquet file under check, seen as a CSV file is: fields by name, texts and typed values."""
+
+    doubtful = False
+
+    def __init__(self, upload: Upload, work: Path, limit: int, connection: Connection) -> None:
+        """Read the schema and the sizes from the footer. Raises Unreadable."""
+        self.name = upload.name
+        path = tame(upload.path, work)
+        self._relation = parquet([path])
+        self.size = upload.path.stat().st_size
+        with readable():
+            described = connection.execute(f"DESCRIBE SELECT * FROM {self._relation}").fetchall()
+            sizes = f"SELECT coalesce(sum(total_uncompressed_size), 0) FROM parquet_metadata({literal(str(path))})"
+            unpacked = int(connection.execute(sizes).fetchone()[0])
+            self.records = int(connection.execute(f"SELECT count(*) FROM {self._relation}").fetchone()[0])
+        # Runs of equal values take no room in the file: a row counts as one byte at least.
+        if limit and max(unpacked, self.records, self.size) > limit:
+            raise Unreadable("too_large", f"holds more than the {limit} bytes that are taken")
+        self.header = Header(tuple(str(one[0]) for one in described), 0)
+        self._types = [str(one[1]) for one in described]
+
+    def delimiter_fault(self, table: Table | None) -> str | None:  # noqa: ARG002 (the same question is put to a CSV)
+        """Say nothing: Parquet has no delimiter."""
+        return None
+
+    def read_exactly(self) -> None:
+        """Do nothing: DuckDB's reader is exact for Parquet."""
+
+    def structural(self, columns: Mapping[int, Column], table: str) -> list[Violation]:
+        """Give the columns whose type in the file does not fit the contract, one violation each."""
+        found = []
+        for n, column in columns.items():
+            if self._value(n, column) is None:
+                says = (
+                    f"column {column.name} holds {self._types[n]} in the file, and the contract says {column.sql_type}"
+                )
+                found.append(Violation(says, "type", self.name, table, column.name, self.records))
+        return found
+
+    def fitting(self, columns: Mapping[int, Column]) -> dict[int, Column]:
+        """Give the fields whose type can be read as the contract's."""
+        return {n: column for n, column in columns.items() if self._value(n, column) is not None}
+
+    def view(self, columns: Mapping[int, Column], table: Table, *, record: bool = False) -> str:  # noqa: ARG002
+        """Give the SQL of the mapped fields as c<n> (text) and v<n> (typed), with `record` (from 0) if wanted."""
+        selected = ["file_row_number AS record"] if record else []
+        for n in sorted(columns):
+            field = identifier(self.header.names[n])
+            selected += [f"{self._text(n, field)} AS c{n}", f"{self._value(n, columns[n]) or 'NULL'} AS v{n}"]
+        relation = self._relation[:-1] + (", file_row_number = true)" if record else ")")
+        return f"SELECT {', '.join(selected)} FROM {relation}"
+
+    def lines(self, records: Sequence[int]) -> dict[int, int]:
+        """Give the row numbers of records, from 1."""
+        return {record: record + 1 for record in records}
+
+    def survey(self, connection: Connection) -> Survey:
+        """Give the kinds that the schema says, and count what is empty."""
+        fields = [identifier(name) for name in self.header.names]
+        counts = ", ".join(f"count({field})" for field in fields)
+        with readable():
+            row = connection.execute(f"SELECT count(*), {counts} FROM {self._relation}").fetchone()
+        found = Survey(row[0])
+        for name, kind, values in zip(self.header.names, self._types, row[1:], strict=True):
+            decimal = _DECIMAL.fullmatch(kind)
+            digits = (int(decimal[1]), int(decimal[2])) if decimal else None
+            found.fields[name] = Found(_kind(kind) if values else None, row[0] - values, decimal=digits)
+        return found
+
+    def _text(self, n: int, field: str) -> str:
+        return f"to_json({field})::VARCHAR" if _nested(self._types[n]) else f"{field}::VARCHAR"
+
+    def _value(self, n: int, column: Column) -> str | None:
+        """Give the typed value of a field as SQL (NULL where it would lose something), or nothing if it never fits."""
+        field, kind, wanted = identifier(self.header.names[n]), self._types[n], column.sql_type
+        if column.logical_type in ("object", "array"):
+            fits = kind in _TEXT or _nested(kind)
+            return lexical.value(column, self._text(n, field)) if fits else None
+        if wanted == "VARCHAR":
+            return f"{field}::VARCHAR" if kind in _TEXT or kind.startswith("ENUM") else None
+        cast = f"TRY_CAST({field} AS {wanted})"
+        if column.decimal or wanted in ("BIGINT", "DOUBLE"):
+            return _number(field, kind, column, cast)
+        if wanted in ("DATE", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE"):
+            fits = kind == wanted or (wanted == "TIMESTAMP" and kind in _MOMENTS)
+            exact = f" AND {field}::VARCHAR = {field}::TIMESTAMP::VARCHAR" if kind == "TIMESTAMP_NS" else ""
+            return f"CASE WHEN {cast} {_YEARS[wanted]}{exact} THEN {cast} END" if fits else None
+        return cast if kind == wanted else None
+
+
+def _number(field: str, kind: str, column: Column, cast: str) -> str | None:
+    decimal = _DECIMAL.fullmatch(kind)
+    if column.decimal:
+        if kind in _WHOLE:
+            return cast
+        return f"CASE WHEN {cast} = {field} THEN {cast} END" if decimal else None
+    if column.sql_type == "BIGINT":
+        return cast if kind in _WHOLE else None
+    if kind in ("FLOAT", "DOUBLE") or kind in _SMALL or (decimal and int(decimal[1]) <= _DIGITS):
+        return cast
+    return f"CASE WHEN {field} BETWEEN -{_EXACT} AND {_EXACT} THEN {cast} END" if kind in _WHOLE else None
+
+
+def _kind(kind: str) -> str:
+    if kind in _WHOLE:
+        return "integer"
+    if kind in ("FLOAT", "DOUBLE") or _DECIMAL.fullmatch(kind):
+        return "number"
+    if kind in _MOMENTS:
+        return "timestamp"
+    simple = {"BOOLEAN": "boolean", "DATE": "date", "TIME": "time", "TIMESTAMP WITH TIME ZONE": "zoned"}
+    if _nested(kind):
+        return "array" if kind.endswith("]") else "object"
+    return simple.get(kind, "string")
+
+
+def _nested(kind: str) -> bool:
+    return kind.startswith(("STRUCT", "MAP", "UNION")) or kind.endswith("]")
+
+
+def _first_line(error: Any) -> str:
+    # DuckDB's messages name the local path after the first line or in quotes: neither is the sender's business.
+    return re.sub(r"'[^']*/[^']*'|\"[^\"]*/[^\"]*\"", "the file", str(error).splitlines()[0])[:200]

@@ -1,0 +1,297 @@
+"""One statement's way through the engine: wait, be judged, be bound, run, stream, and give everything back."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from thinmesh.kernel.contract import Column
+from thinmesh.kernel.errors import Conflict, MeshError, Refused, Temporary
+from thinmesh.planes.query.backend import Job
+from thinmesh.planes.query.model import Binding, Parsed, ReadableTable, ResultColumn, TableName
+
+from . import channel
+from .channel import Closed
+from .pool import Worker
+from .queue import Ticket
+from .report import refusal
+
+if TYPE_CHECKING:
+    from .engine import DuckdbEngine
+
+# A reader may leave an answer lie for the statement's time, and for so long at least.
+_STALL_SECONDS = 60.0
+
+
+class DuckdbRun:
+    """One statement in the engine."""
+
+    def __init__(self, engine: DuckdbEngine, job: Job) -> None:
+        self.parsed: Parsed | None = None
+        self.binding: Binding | None = None
+        self.columns: Sequence[ResultColumn] = ()
+        self.rows = 0
+        self.truncated = False
+        self._engine = engine
+        self._job = job
+        self._ticket = Ticket(job.user)
+        self._worker: Worker | None = None
+        self._reason = ""
+        self._lock = threading.Lock()
+        self._began = time.monotonic()
+        # Time spent waiting for the engine, and since when (None: the reader is busy elsewhere, since `_paused`).
+        self._spent = 0.0
+        self._waiting: float | None = self._began
+        self._paused = self._began
+        self._first: tuple[int, Any] | None = None
+        self._over = False
+        # The worker has nothing of the statement under way: it can serve its user again, whatever comes.
+        self._quiet = False
+
+    def open(self) -> None:
+        """Wait for a slot, parse, resolve, start, and wait for the first rows."""
+        self._engine.enrol(self)
+        try:
+            deadline = self._began + self._job.seconds
+            if not self._engine.queue.enter(self._ticket, lambda: bool(self._reason), deadline):
+                raise self._stopped() if self._reason else _late(self._job.seconds, waiting=True)
+            verdict = self._judge()
+            self.parsed = _parsed(verdict)
+            self.binding = self._job.resolve(self.parsed)
+            self._start(verdict, self.binding)
+            self._first = self._next()
+        except BaseException:
+            self._end(clean=self._quiet)
+            raise
+        self._pause()
+
+    def chunks(self) -> Iterator[bytes]:
+        """Give the answer's bytes as they come."""
+        clean = False
+        try:
+            while True:
+                self._resume()
+                kind, length = self._first or self._next()
+                self._first = None
+                if kind != channel.DATA:
+                    clean = True
+                    return
+                yield from self._data(length)
+        finally:
+            self._end(clean)
+
+    def stop(self, reason: str) -> None:
+        """End the statement at once; safe from any thread."""
+        with self._lock:
+            if self._over:
+                return
+            self._reason = self._reason or reason
+            worker = self._worker
+        if worker is not None:
+            worker.kill()
+        self._engine.queue.wake()
+
+    def close(self) -> None:
+        """Give back what the statement holds; for the thread that reads."""
+        self._end(clean=False)
+
+    def judge(self, now: float) -> None:
+        """Stop the statement where its time, or its reader's, is over."""
+        waiting, limit = self._waiting, self._job.seconds
+        if waiting is not None and self._spent + now - waiting > limit:
+            self.stop("late")
+        elif waiting is None and now - self._paused > max(limit, _STALL_SECONDS):
+            self.stop("stalled")
+            self._end(clean=False)
+
+    def _judge(self) -> dict[str, Any]:
+        """Have the statement judged by DuckDB's parser, in a worker of this user."""
+        verdict = self._engine.known(self._job.user, self._job.sql)
+        if verdict is None:
+            worker = self._engine.pool.idle(self._job.user) or self._engine.pool.blank()
+            self._take(worker)
+            self._send(channel.PARSE, {"sql": self._job.sql})
+            verdict = self._expect(channel.PARSED)
+            self._engine.learn(self._job.user, self._job.sql, verdict)
+        return verdict
+
+    def _start(self, verdict: dict[str, Any], binding: Binding) -> None:
+        """Run on a worker that has the statement's tables: one of this user with the same, or a fresh one."""
+        key, message = _bound(binding)
+        pool, have = self._engine.pool, self._worker
+        if have is None or have.key not in ("", key):
+            found = pool.idle(self._job.user, key) or pool.blank()
+            if have is not None:
+                pool.give_back(have)
+            self._take(found)
+            have = found
+        self._quiet = False
+        if not have.key:
+            self._send(channel.BIND, message)
+            have.key = key
+        kind = "answer" if binding.answer else "explain" if verdict["kind"] == "explain" else "select"
+        self._send(
+            channel.RUN,
+            {
+                "sql": verdict["sql"],
+                "kind": kind,
+                "analyze": verdict["analyze"],
+                "format": self._job.format,
+                "limit": self._job.limit,
+                "cpu": (self._job.seconds + 5) * self._engine.threads,
+            },
+        )
+        self.columns = [ResultColumn(name, kind) for name, kind in self._expect(channel.COLUMNS)]
+
+    def _take(self, worker: Worker) -> None:
+        """Own a worker; from now on `stop` kills it."""
+        worker.user = self._job.user
+        worker.uses += 1
+        self._engine.met(worker)
+        with self._lock:
+            self._worker = worker
+            stopped = bool(self._reason)
+        if stopped:
+            worker.kill()
+
+    def _sock(self) -> socket.socket:
+        worker = self._worker
+        if worker is None:
+            raise self._stopped()
+        return worker.sock
+
+    def _send(self, kind: int, message: Any) -> None:
+        try:
+            channel.send(self._sock(), kind, message)
+        except OSError:
+            raise self._stopped() from None
+
+    def _expect(self, wanted: int) -> Any:
+        try:
+            kind, message = channel.receive(self._sock())
+        except (Closed, OSError, ValueError):
+            raise self._stopped() from None
+        self._quiet = wanted == channel.PARSED
+        if kind == channel.FAILED:
+            raise self._failed(message)
+        if kind != wanted:
+            self._quiet = False
+            raise self._stopped()
+        return message
+
+    def _next(self) -> tuple[int, int]:
+        """Wait for the next piece of the answer: (DATA, length), or (DONE, 0)."""
+        try:
+            kind, length = channel.receive_header(self._sock())
+            if kind == channel.DATA:
+                return kind, length
+            message = json.loads(channel.receive_exactly(self._sock(), length))
+        except (Closed, OSError, ValueError):
+            raise self._stopped() from None
+        if kind == channel.FAILED:
+            raise self._failed(message)
+        if kind != channel.DONE:
+            raise self._stopped()
+        self.rows, self.truncated = message["rows"], message["truncated"]
+        return kind, 0
+
+    def _data(self, length: int) -> Iterator[bytes]:
+        while length:
+            try:
+                piece = self._sock().recv(min(length, channel.PIECE))
+            except OSError:
+                piece = b""
+            if not piece:
+                raise self._stopped()
+            length -= len(piece)
+            self._pause()
+            yield piece
+            self._resume()
+
+    def _pause(self) -> None:
+        now = time.monotonic()
+        if self._waiting is not None:
+            self._spent += now - self._waiting
+        self._paused, self._waiting = now, None
+
+    def _resume(self) -> None:
+        if self._waiting is None:
+            self._waiting = time.monotonic()
+
+    def _failed(self, message: Mapping[str, Any]) -> MeshError:
+        return refusal(message, self.parsed)
+
+    def _stopped(self) -> MeshError:
+        """Say why the worker is gone."""
+        if self._reason == "late":
+            return _late(self._job.seconds, waiting=False)
+        if self._reason == "stalled":
+            return Temporary("The answer was not taken for too long, so the statement was stopped.")
+        if self._reason == "stopping":
+            return Temporary("The server is stopping.", help="Send the statement again when it is back.")
+        if self._reason:
+            return Conflict("The statement was cancelled.", help="Send it again if it is still wanted.")
+        return Refused(
+            f"The statement took its worker down: most likely it needs more than {self._engine.memory >> 20} MB.",
+            help="Filter or aggregate earlier, select fewer columns, or ask for a higher query.memory.",
+        )
+
+    def _end(self, clean: bool) -> None:
+        with self._lock:
+            if self._over:
+                return
+            self._over = True
+            worker, self._worker = self._worker, None
+            clean = clean and not self._reason
+        if worker is not None:
+            if clean:
+                self._engine.pool.give_back(worker)
+            else:
+                self._engine.pool.discard(worker)
+        self._engine.queue.leave(self._ticket)
+        self._engine.dismiss(self)
+
+
+def _late(seconds: float, *, waiting: bool) -> Refused | Temporary:
+    if waiting:
+        return Temporary(f"No worker was free within {seconds:g} s.", help="Try again when less is going on.")
+    return Refused(
+        f"The statement took longer than {seconds:g} s, so it was stopped.",
+        help="Filter or aggregate earlier, or ask for a higher query.timeout.",
+    )
+
+
+def _parsed(verdict: Mapping[str, Any]) -> Parsed:
+    tables = tuple(TableName(product, table) for product, table in verdict["tables"])
+    return Parsed(verdict["kind"], tables, tuple(verdict["columns"]), verdict["catalog"], verdict["masked"])
+
+
+def _bound(binding: Binding) -> tuple[str, dict[str, Any]]:
+    """Give what a worker is bound to, and its digest: equal digests mean the same views over the same files."""
+    tables = [
+        {
+            "product": table.product,
+            "table": table.table,
+            "columns": [[column.id, column.name, _kind(column)] for column in table.columns],
+            "files": [str(path) for path in table.files],
+        }
+        for table in sorted(binding.tables, key=lambda one: (one.product, one.table))
+    ]
+    visible = None if binding.visible is None else [_seen(table) for table in binding.visible]
+    answer = {"columns": binding.answer.columns, "rows": binding.answer.rows} if binding.answer else None
+    message = {"tables": tables, "visible": visible, "answer": answer}
+    return hashlib.sha256(json.dumps(message).encode()).hexdigest(), message
+
+
+def _seen(table: ReadableTable) -> dict[str, Any]:
+    columns = [[column.name, _kind(column), "NO" if column.required else "YES"] for column in table.columns]
+    return {"product": table.product, "table": table.table, "columns": columns}
+
+
+def _kind(column: Column) -> str:
+    return "JSON" if column.logical_type in ("object", "array") else column.sql_type

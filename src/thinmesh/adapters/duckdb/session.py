@@ -1,0 +1,191 @@
+"""One prepared, locked, in-memory DuckDB database: bound once to the tables of one user, and never to others.
+
+Files are read by their open descriptors (`/proc/self/fd/N`): no path of the lake is known to the engine, so none can
+stand in a plan or an error.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from . import encode, evolution, sandbox
+from .screen import CATALOG_SCHEMA, Screened, screen
+
+Write = Callable[[memoryview], None]
+# Rows of one Arrow batch; large enough that DuckDB's own Arrow rate is reached, small enough for flat memory.
+BATCH_ROWS = 65_536
+_TEXT_BATCH_ROWS = 16_384
+
+
+class Session:
+    """Prepare the database; then `screen`, `bind` once, `run`."""
+
+    def __init__(self, memory: int, threads: int, scratch: Path | None, scratch_bytes: int) -> None:
+        self._threads = threads
+        self._memory = memory
+        self._scratch = scratch
+        self._bound = False
+        # One thread until the files are fenced in: threads started later inherit the fence.
+        self.connection = duckdb.connect(":memory:", config={"threads": 1, "async_threads": 0})
+        folder = encode.text(str(scratch)) if scratch else "''"
+        self.connection.execute(
+            "ATTACH ':memory:' AS mesh; USE mesh; SET TimeZone = 'UTC'; SET python_enable_replacements = false;"
+            "SET autoload_known_extensions = false; SET autoinstall_known_extensions = false;"
+            f"SET memory_limit = '{memory}B'; SET temp_directory = {folder}; SET enable_progress_bar = false;"
+            "SET parquet_metadata_cache = true; SET allow_community_extensions = false"
+        )
+        if scratch:
+            self.connection.execute(f"SET max_temp_directory_size = '{scratch_bytes}B'")
+
+    def screen(self, sql: str) -> Screened:
+        """Judge a statement."""
+        return screen(self.connection, sql)
+
+    def bind(self, binding: Mapping[str, Any]) -> None:
+        """Make the views of one statement's tables and lock the database.
+
+        `binding`: `tables` [{product, table, columns [[id, name, type]], files}], `visible` (the same without files, or
+        null), `answer` {columns, rows} or null.
+        """
+        if self._bound:
+            raise RuntimeError("a session is bound once")
+        self._bound = True
+        descriptors = [self._view(table) for table in binding["tables"]]
+        opened = [descriptor for group in descriptors for descriptor in group]
+        if binding.get("visible") is not None:
+            self._catalog(binding["visible"])
+        if binding.get("answer"):
+            self._answer(binding["answer"])
+        sandbox.fence(opened, self._scratch)
+        allowed = ", ".join(f"'/proc/self/fd/{descriptor}'" for descriptor in opened)
+        self.connection.execute(
+            f"SET allowed_paths = [{allowed}]; SET enable_external_access = false; SET threads = {self._threads};"
+            "SET lock_configuration = true"
+        )
+
+    def _view(self, table: Mapping[str, Any]) -> list[int]:
+        schema, name = encode.quoted(table["product"]), encode.quoted(table["table"])
+        columns = [tuple(column) for column in table["columns"]]
+        opened = [os.open(path, os.O_RDONLY | os.O_CLOEXEC) for path in table["files"]]
+        paths = [f"/proc/self/fd/{descriptor}" for descriptor in opened]
+        rows = evolution.relation([(path, evolution.layout(path)) for path in paths], columns)
+        self.connection.execute(f"CREATE SCHEMA IF NOT EXISTS mesh.{schema}")
+        self.connection.execute(f"CREATE VIEW mesh.{schema}.{name} AS {rows}")
+        return opened
+
+    def _catalog(self, visible: list[dict[str, Any]]) -> None:
+        """Fill the tables that stand for information_schema with what the caller may read."""
+        where = f"mesh.{encode.quoted(CATALOG_SCHEMA)}"
+        self.connection.execute(f"CREATE SCHEMA {where}")
+        schemata = sorted({table["product"] for table in visible})
+        self._fill(f"{where}.schemata", ["catalog_name", "schema_name"], [["mesh", name] for name in schemata])
+        self._fill(
+            f"{where}.tables",
+            ["table_catalog", "table_schema", "table_name", "table_type"],
+            [["mesh", table["product"], table["table"], "BASE TABLE"] for table in visible],
+        )
+        rows = [
+            ["mesh", table["product"], table["table"], name, str(position), None, nullable, kind]
+            for table in visible
+            for position, (name, kind, nullable) in enumerate(table["columns"], 1)
+        ]
+        names = (
+            "table_catalog table_schema table_name column_name ordinal_position column_default is_nullable data_type"
+        )
+        self._fill(f"{where}.columns", names.split(), rows, {"ordinal_position": "BIGINT"})
+
+    def _answer(self, answer: Mapping[str, Any]) -> None:
+        self.connection.execute("CREATE SCHEMA mesh.answer")
+        self._fill("mesh.answer.rows", answer["columns"], answer["rows"])
+
+    def _fill(
+        self, name: str, columns: list[str], rows: list[list[str | None]], types: Mapping[str, str] | None = None
+    ) -> None:
+        kinds = types or {}
+        chosen = ", ".join(
+            f"CAST(unnest(CAST(${number} AS VARCHAR[])) AS {kinds.get(column, 'VARCHAR')}) AS {encode.quoted(column)}"
+            for number, column in enumerate(columns, 1)
+        )
+        values = [[row[place] for row in rows] for place in range(len(columns))]
+        self.connection.execute(f"CREATE TABLE {name} AS SELECT {chosen}", values).fetchall()
+
+    def explain(self, sql: str, analyze: bool) -> list[list[str]]:
+        """Give the plan of a statement as rows of texts."""
+        word = "EXPLAIN ANALYZE" if analyze else "EXPLAIN"
+        return [list(map(str, row)) for row in self.connection.execute(f"{word} {sql}").fetchall()]
+
+    def query(self, sql: str, limit: int | None) -> Answer:
+        """Bind a statement that `screen` let through; nothing runs before the answer is read."""
+        return Answer(self.connection, sql, limit)
+
+
+class Answer:
+    """The rows of one statement: `columns` [(name, DuckDB type)], then one of the streams, once."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, sql: str, limit: int | None) -> None:
+        self._connection = connection
+        self._sql = sql
+        self._limit = limit
+        relation = connection.sql(sql)
+        self.names = list(relation.columns)
+        self.types = [str(kind) for kind in relation.types]
+        self._relation = relation
+        self.rows = 0
+        self.truncated = False
+
+    def _reader(self, projection: str | None, batch_rows: int) -> pa.RecordBatchReader:
+        relation = self._relation
+        if projection:
+            names = ", ".join(self._internal())
+            relation = self._connection.sql(f"SELECT {projection} FROM ({self._sql}\n) AS answer({names})")
+        if self._limit is not None:
+            relation = relation.limit(self._limit + 1)
+        return relation.to_arrow_reader(batch_rows)
+
+    def _internal(self) -> list[str]:
+        return [f"c{number}" for number in range(len(self.names))]
+
+    def _cut(self, reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+        """Give the batches up to the limit, and end the reader: the connection is free for the next statement."""
+        with reader:
+            for batch in reader:
+                room = batch.num_rows if self._limit is None else self._limit - self.rows
+                if batch.num_rows > room:
+                    self.truncated, batch = True, batch.slice(0, room)
+                self.rows += batch.num_rows
+                if batch.num_rows:
+                    yield batch
+                if self.truncated:
+                    return
+
+    def text(self, format: str) -> Iterator[memoryview]:
+        """Give the answer as CSV (with header) or as the rows of a JSON array, each with a comma before."""
+        row = encode.csv_row if format == "csv" else encode.json_row
+        if format == "csv":
+            yield memoryview(encode.csv_header(self.names))
+        for batch in self._cut(self._reader(row(self._internal(), self.types), _TEXT_BATCH_ROWS)):
+            yield _text_of(batch.column(0))
+
+    def batches(self) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+        """Give the answer as record batches of the fixed types, under the answer's own names."""
+        projection = None
+        if not all(map(encode.is_plain, self.types)):
+            pairs = zip(self._internal(), self.types, strict=True)
+            projection = ", ".join(f"{encode.plain(column, kind)} AS {column}" for column, kind in pairs)
+        reader = self._reader(projection, BATCH_ROWS)
+        schema = pa.schema([field.with_name(name) for field, name in zip(reader.schema, self.names, strict=True)])
+        return schema, self._cut(reader)
+
+
+def _text_of(column: pa.Array) -> memoryview:
+    """Give the bytes of all values of a text column, one after another, without copying."""
+    _, offsets, data = column.buffers()
+    whole = memoryview(offsets).cast("B")
+    places = whole.cast("q") if pa.types.is_large_string(column.type) else whole.cast("i")
+    return memoryview(data)[places[column.offset] : places[column.offset + len(column)]]

@@ -1,0 +1,233 @@
+"""The process tree that runs statements: a template that has everything imported, and the workers it forks.
+
+`python -I -m thinmesh.adapters.duckdb.worker OPTIONS`, standard input being its control socket. For each worker
+the server sends one byte with a socket; the template forks, the child encloses itself, prepares a database and
+answers on that socket. The template never meets a statement. A worker serves one user over one set of tables, and
+is thrown away.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import math
+import os
+import resource
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from . import channel, encode, sandbox
+from .channel import Closed
+from .evolution import Unreadable
+from .screen import Unwelcome
+from .session import Answer, Session
+
+# Address space over DuckDB's own memory limit, which is not a hard one: Arrow buffers on their way out, and for each
+# thread its stack (8 MB) and the arena that the C library reserves for it (64 MB, mostly untouched).
+_OVERHEAD, _THREAD_OVERHEAD = 256 << 20, 80 << 20
+
+
+def main() -> None:
+    """Fork a worker for every socket that comes, until the server is gone."""
+    options = json.loads(sys.argv[1])
+    control = socket.socket(fileno=0)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _warm()
+    gc.collect()
+    gc.freeze()
+    template = os.getpid()
+    while True:
+        message, descriptors, _, _ = socket.recv_fds(control, 1, 1)
+        if not message:
+            os._exit(0)
+        if os.fork() == 0:
+            sandbox.die_with_parent(template)
+            control.close()
+            _serve(socket.socket(fileno=descriptors[0]), options)
+            os._exit(0)
+        os.close(descriptors[0])
+
+
+def _warm() -> None:
+    """Run one statement in every format: a worker can import nothing any more once its files are fenced in.
+
+    No thread may be left behind, or forking is unsafe; with `threads` 1, DuckDB starts none.
+    """
+    session = Session(64 << 20, 1, None, 0)
+    sql = session.screen("WITH w AS (SELECT 1 AS a, 'é' AS b, now() AS c, [1.5] AS d) SELECT * FROM w -- warm").sql
+    for format in ("json", "csv", "arrow", "parquet"):
+        for piece in _pieces(session.query(sql, 1), format):
+            bytes(piece)
+    session.explain("SELECT 1", analyze=False)
+    session.connection.close()
+
+
+def _serve(sock: socket.socket, options: dict[str, Any]) -> None:
+    pidfd = os.pidfd_open(os.getpid())
+    # A folder of its own: DuckDB's spill files have fixed names, and one user's rows are not for another.
+    scratch = Path(options["scratch"], str(os.getpid())) if options["scratch"] else None
+    if scratch:
+        scratch.mkdir(0o700, exist_ok=True)
+    walls = sandbox.enclose(
+        sandbox.Allowance(
+            options["memory"] + _OVERHEAD + _THREAD_OVERHEAD * options["threads"],
+            options["files"],
+            tuple(Path(path) for path in options["readable"]),
+            scratch,
+            options["scratch_bytes"],
+        )
+    )
+    session = Session(options["memory"], options["threads"], scratch, options["scratch_bytes"])
+    told = {"walls": walls, "pid": os.getpid(), "duckdb": duckdb.__version__, "scratch": str(scratch or "")}
+    payload = json.dumps(told).encode()
+    socket.send_fds(sock, [channel.HEADER.pack(channel.READY, len(payload)) + payload], [pidfd])
+    os.close(pidfd)
+    try:
+        while True:
+            kind, message = channel.receive(sock)
+            _answer(sock, session, kind, message)
+    except (Closed, OSError):
+        return
+
+
+def _answer(sock: socket.socket, session: Session, kind: int, message: dict[str, Any]) -> None:
+    try:
+        if kind == channel.PARSE:
+            found = session.screen(message["sql"])
+            channel.send(sock, channel.PARSED, {name: getattr(found, name) for name in found.__slots__})
+        elif kind == channel.BIND:
+            session.bind(message)
+        elif kind == channel.RUN:
+            _run(sock, session, message)
+    except Unwelcome as error:
+        _fail(sock, "refused", error.detail, error.help)
+    except duckdb.Error as error:
+        _fail(sock, type(error).__name__, str(error), "")
+    except (FileNotFoundError, Unreadable):
+        _fail(sock, "missing", "", "")
+    except (MemoryError, pa.ArrowMemoryError):
+        _fail(sock, "OutOfMemoryException", "", "")
+    except (Closed, ConnectionError):
+        raise
+    except Exception as error:
+        # Our own fault; the text could tell about files, so only its kind goes out.
+        _fail(sock, "internal", type(error).__name__, "")
+
+
+def _fail(sock: socket.socket, kind: str, detail: str, help: str) -> None:
+    channel.send(sock, channel.FAILED, {"kind": kind, "detail": detail, "help": help})
+
+
+def _run(sock: socket.socket, session: Session, message: dict[str, Any]) -> None:
+    """Run one statement and send columns, rows and the end.
+
+    `message`: sql, kind (select, explain, answer), analyze, format, limit, cpu (seconds it may take). The columns go
+    out with the first rows, so that most errors come before any of the answer.
+    """
+    hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
+    resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(_cpu_seconds() + message["cpu"]), hard))
+    sql = message["sql"]
+    if message["kind"] == "explain":
+        rows = session.explain(sql, message["analyze"])
+        values = ", ".join(f"({encode.text(row[0])}, {encode.text(row[1])})" for row in rows)
+        sql = f"SELECT * FROM (VALUES {values}) AS plan(explain_key, explain_value)"
+    elif message["kind"] == "answer":
+        sql = "SELECT * FROM mesh.answer.rows"
+    answer = session.query(sql, message["limit"])
+    pieces, opened = _pieces(answer, message["format"]), False
+    for piece in pieces:
+        if not opened:
+            _columns(sock, answer)
+            opened = True
+        for begin in range(0, len(piece), channel.PIECE):
+            channel.send_bytes(sock, channel.DATA, piece[begin : begin + channel.PIECE])
+    if not opened:
+        _columns(sock, answer)
+    channel.send(sock, channel.DONE, {"rows": answer.rows, "truncated": answer.truncated})
+
+
+def _cpu_seconds() -> float:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+def _columns(sock: socket.socket, answer: Answer) -> None:
+    kinds = [encode.result_type(kind) for kind in answer.types]
+    channel.send(sock, channel.COLUMNS, list(zip(answer.names, kinds, strict=True)))
+
+
+def _pieces(answer: Answer, format: str) -> Iterator[memoryview]:
+    if format == "arrow":
+        return _arrow(answer)
+    if format == "parquet":
+        return _parquet(answer)
+    return answer.text(format)
+
+
+def _arrow(answer: Answer) -> Iterator[memoryview]:
+    """Give an Arrow IPC stream (columnar format, *IPC Streaming Format*); no type here needs dictionaries."""
+    schema, batches = answer.batches()
+    head = [memoryview(schema.serialize())]
+    for batch in batches:
+        # Not before there are rows: an error in the first ones must come before any of the answer.
+        while head:
+            yield head.pop()
+        yield memoryview(batch.serialize())
+    yield from head
+    yield memoryview(b"\xff\xff\xff\xff\x00\x00\x00\x00")
+
+
+class _Sink:
+    """A file that keeps what was written until it is taken."""
+
+    closed = False
+
+    def __init__(self) -> None:
+        self.pieces: list[memoryview] = []
+
+    def write(self, data: Any) -> int:
+        self.pieces.append(memoryview(bytes(data)))
+        return len(data)
+
+    def take(self) -> list[memoryview]:
+        taken, self.pieces = self.pieces, []
+        return taken
+
+    def flush(self) -> None:
+        """Do nothing."""
+
+    def close(self) -> None:
+        """Do nothing."""
+
+    def writable(self) -> bool:
+        return True
+
+    def readable(self) -> bool:
+        return False
+
+    def seekable(self) -> bool:
+        return False
+
+
+def _parquet(answer: Answer) -> Iterator[memoryview]:
+    """Give a Parquet file; row groups of one batch, so that memory stays flat."""
+    schema, batches = answer.batches()
+    sink = _Sink()
+    with pq.ParquetWriter(pa.PythonFile(sink, mode="w"), schema, compression="zstd") as writer:
+        for batch in batches:
+            writer.write_batch(batch.rename_columns(schema.names))
+            yield from sink.take()
+    yield from sink.take()
+
+
+if __name__ == "__main__":
+    main()

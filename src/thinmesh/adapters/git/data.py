@@ -1,0 +1,220 @@
+"""`data.git`: the repository that people clone and push to."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from io import BufferedReader
+from pathlib import Path
+
+import pygit2
+from pygit2.enums import ObjectType
+
+from thinmesh.kernel.repository import File, FileClash, Signature
+
+from .settings import write_settings
+from .store import SERVER_EMAIL, SERVER_NAME, Store, again, oid_of, translated
+from .trees import FOLDER, edited_tree, parse_tree
+from .welcome import CATALOG_HEADER, README
+
+# What git takes for the end of a name or address (git's ident.c strips the same).
+_CRUD = {**dict.fromkeys(range(32)), ord("<"): None, ord(">"): None}
+
+
+class GitDataRepository:
+    """The data repository in a bare repository (kernel/repository.py, `DataRepository`)."""
+
+    def __init__(self, path: Path, *, fsync: bool = True, alternates: Sequence[Path] = ()) -> None:
+        self._store = Store(path, fsync=fsync, alternates=alternates)
+        self.path = path
+
+    @classmethod
+    def create(cls, path: Path, *, fsync: bool = True) -> GitDataRepository:
+        """Make the repository with its first commit: the top-level README.md and the header of data_catalog.csv.
+
+        Raises Conflict where something lies at the path.
+        """
+        Store.make(path)
+        write_settings(path, fsync=fsync)
+        made = cls(path, fsync=fsync)
+        first = made._commit(
+            None,
+            {"README.md": made.add(README.encode()), "data_catalog.csv": made.add(CATALOG_HEADER.encode())},
+            Signature(SERVER_NAME, SERVER_EMAIL),
+            "Begin",
+            (),
+        )
+        made._store.swing("", first)
+        return made
+
+    def with_objects(self, folder: Path) -> GitDataRepository:
+        """Give a view that also finds the objects in a folder: those of a push that nobody accepted yet."""
+        return GitDataRepository(self.path, fsync=False, alternates=(folder,))
+
+    def handle(self) -> pygit2.Repository:
+        """Give this thread's own libgit2 handle."""
+        return self._store.handle()
+
+    def tip(self) -> str:
+        """Give the commit that `main` is at."""
+        return self._store.head()
+
+    def read(self, id: str) -> bytes:
+        """Give a file's content by its object id. Raises KeyError where there is none."""
+        return self._store.raw(id, ObjectType.BLOB)
+
+    def copy(self, id: str, target: str) -> None:
+        """Write a file's content to a path on disk, without a copy in Python's memory."""
+        oid = oid_of(id)
+        with translated(self.path, "read"):
+            blob = self._store.handle()[oid]
+            if not isinstance(blob, pygit2.Blob):
+                raise KeyError(id)
+            with Path(target).open("wb") as out, memoryview(blob) as content:
+                out.write(content)
+
+    def file(self, commit: str, path: str) -> File | None:
+        """Find one file at a commit."""
+        *folders, name = path.encode("utf-8", "surrogateescape").split(b"/")
+        tree = self._folder(self._tree(commit), folders)
+        mode, id = self._entries(tree).get(name, (FOLDER, b"")) if tree else (FOLDER, b"")
+        return None if mode == FOLDER else self._file(mode, id)
+
+    def files(self, commit: str, folder: str = "") -> Mapping[str, File]:
+        """List the files under a folder, by full path from the repository's top."""
+        names = folder.encode("utf-8", "surrogateescape").split(b"/") if folder else []
+        tree = self._folder(self._tree(commit), names)
+        return dict(self._below(tree, f"{folder}/" if folder else "")) if tree else {}
+
+    def add(self, content: bytes) -> str:
+        """Store a file's content and give its object id."""
+        return self._store.write(ObjectType.BLOB, content)
+
+    def add_from(self, path: str) -> str:
+        """Store a file on disk, with flat memory, and give its object id. No filter (line endings) touches it."""
+        with translated(self.path, "written"), Path(path).open("rb") as content:
+            return again(lambda: self._blob_of(content))
+
+    def _blob_of(self, content: BufferedReader) -> str:
+        content.seek(0)
+        return str(self._store.handle().create_blob_fromiobase(content))
+
+    def commit(
+        self, parent: str, edits: Mapping[str, str | None], author: Signature, message: str, merged: str | None = None
+    ) -> str:
+        """Make a commit: `parent`'s tree with each path set to an object id, or removed (None).
+
+        `merged` becomes the second parent. Only the folders on the way to an edit are written.
+        """
+        parents = (parent, merged) if merged else (parent,)
+        return self._commit(self._tree(parent), edits, author, message, parents)
+
+    def is_ancestor(self, older: str, newer: str) -> bool:
+        """Tell whether `newer` descends from `older` (or is it)."""
+        if older == newer:
+            return True
+        with translated(self.path, "read"):
+            return bool(self._store.handle().descendant_of(oid_of(newer), oid_of(older)))
+
+    def merge_base(self, one: str, other: str) -> str | None:
+        """Give the best common ancestor of two commits, or nothing where they are unrelated."""
+        with translated(self.path, "read"):
+            try:
+                found = self._store.handle().merge_base(oid_of(one), oid_of(other))
+            except KeyError:
+                return None
+        return str(found) if found else None
+
+    def merge(
+        self, base: str, ours: str, theirs: str, folders: Sequence[str]
+    ) -> tuple[Mapping[str, str | None], Sequence[FileClash]]:
+        """Merge, within some folders and file by file, what `theirs` changed since `base` into `ours`.
+
+        Gives the edits to make on `ours`, and the files that both sides changed, differently.
+        """
+        edits: dict[str, str | None] = {}
+        clashes: list[FileClash] = []
+        for folder in folders:
+            before, here, there = (self._ids(commit, folder) for commit in (base, ours, theirs))
+            for path in sorted({*before, *there}):
+                old, mine, new = before.get(path), here.get(path), there.get(path)
+                if new in (old, mine):
+                    continue
+                if mine != old:
+                    clashes.append(FileClash(path))
+                else:
+                    edits[path] = new
+        return edits, clashes
+
+    def move(self, old: str, new: str) -> None:
+        """Move `main` from `old` to `new`, compare-and-swap. Raises Conflict where `main` is not at `old`."""
+        self._store.swing(old, new)
+
+    def clear_locks(self) -> list[str]:
+        """Remove what killed processes left, and name it. Only for whoever holds the home exclusively."""
+        return self._store.clear_locks()
+
+    def _commit(
+        self,
+        tree: bytes | None,
+        edits: Mapping[str, str | None],
+        author: Signature,
+        message: str,
+        parents: Sequence[str],
+    ) -> str:
+        new = edited_tree(tree, edits, self._raw_tree, self._write_tree).hex()
+        stamp = f"{int(time.time())} +0000"
+        lines = [
+            f"tree {new}",
+            *(f"parent {parent}" for parent in parents),
+            f"author {_ident(author)} {stamp}",
+            f"committer {SERVER_NAME} <{SERVER_EMAIL}> {stamp}",
+        ]
+        text = "\n".join(lines) + "\n\n" + message.replace("\0", "").rstrip("\n") + "\n"
+        return self._store.write(ObjectType.COMMIT, text.encode("utf-8", "replace"))
+
+    def _tree(self, commit: str) -> bytes:
+        raw = self._store.raw(commit, ObjectType.COMMIT)
+        return bytes.fromhex(raw[5:45].decode())
+
+    def _raw_tree(self, id: bytes) -> bytes:
+        return self._store.raw(id.hex(), ObjectType.TREE)
+
+    def _write_tree(self, raw: bytes) -> bytes:
+        return bytes.fromhex(self._store.write(ObjectType.TREE, raw))
+
+    def _entries(self, id: bytes) -> Mapping[bytes, tuple[int, bytes]]:
+        with translated(self.path, "read"):
+            return parse_tree(self._raw_tree(id))
+
+    def _folder(self, tree: bytes, names: Sequence[bytes]) -> bytes | None:
+        for name in names:
+            mode, tree = self._entries(tree).get(name, (0, b""))
+            if mode != FOLDER:
+                return None
+        return tree
+
+    def _below(self, tree: bytes, prefix: str) -> Iterator[tuple[str, File]]:
+        for name, (mode, id) in self._entries(tree).items():
+            if mode == FOLDER:
+                yield from self._below(id, f"{prefix}{_text(name)}/")
+            else:
+                yield prefix + _text(name), self._file(mode, id)
+
+    def _file(self, mode: int, id: bytes) -> File:
+        with translated(self.path, "read"):
+            _, size = self._store.handle().odb.read_header(pygit2.Oid(raw=id))
+        return File(id.hex(), size, mode)
+
+    def _ids(self, commit: str, folder: str) -> dict[str, str]:
+        return {path: file.id for path, file in self.files(commit, folder).items()}
+
+
+def _text(name: bytes) -> str:
+    return name.decode("utf-8", "surrogateescape")
+
+
+def _ident(who: Signature) -> str:
+    """Write a name and address as git holds them; what git takes for punctuation is left out."""
+    name, email = (part.translate(_CRUD).strip() or "unknown" for part in (who.name, who.email))
+    return f"{name} <{email}>"

@@ -1,0 +1,135 @@
+"""The git door: one repository over HTTP, its hooks, and the pushes being served.
+
+The caller is signed in before. Git runs with an environment of our making, so that nothing of the machine's or the
+user's git settings counts. `start` before serving (it raises where the hooks would not be in force), `stop` after.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from collections.abc import MutableMapping
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from thinmesh.kernel.errors import Internal
+from thinmesh.kernel.policy import Principal
+from thinmesh.planes.product.push import PushContext, PushHandler
+
+from .context import LivePushes
+from .data import GitDataRepository
+from .hook import CONTEXT, SOCKET
+from .hook_server import HookServer
+from .hooks import hooks_in_place, self_test, write_hooks
+from .http_backend import REASONS, Receive, Request, Send, bridge, plain, read_head
+from .settings import write_global_settings, write_settings
+
+_log = structlog.get_logger("thinmesh.git")
+# Each process packs with one thread; more at once than this only take memory from each other.
+_AT_ONCE = 16
+
+
+class GitDoor:
+    """Serves one data repository.
+
+    `run` is the server's own folder for hooks and settings; `socket` the path for the hook socket (at most 107 bytes);
+    `limit` the most that one push may send, in bytes.
+    """
+
+    def __init__(
+        self,
+        repository: GitDataRepository,
+        handler: PushHandler,
+        *,
+        run: Path,
+        socket: Path,
+        fsync: bool = True,
+        limit: int = 500 * 1024 * 1024,
+    ) -> None:
+        git = shutil.which("git")
+        if git is None:
+            raise Internal("There is no git on this machine's PATH.", help="Install git 2.31 or newer.")
+        self._git = git
+        self._repository = repository
+        self._handler = handler
+        self._run = run
+        self._fsync, self._limit = fsync, limit
+        self._pushes = LivePushes()
+        self._hooks = HookServer(socket, repository, self._pushes, handler)
+        # Reading and pushing do not keep each other waiting.
+        self._slots = {pushes: asyncio.Semaphore(_AT_ONCE) for pushes in (False, True)}
+
+    def start(self) -> None:
+        """Write hooks and settings anew, prove that they are in force, and answer hooks. Raises Internal otherwise.
+
+        The caller holds the home exclusively: what killed processes left in the repository is cleared.
+        """
+        self._run.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._repository.clear_locks()
+        write_hooks(self._hook_folder)
+        write_settings(self._repository.path, fsync=self._fsync, hooks=self._hook_folder, limit=self._limit)
+        write_global_settings(self._run / "gitconfig", self._repository.path.resolve())
+        self.self_test()
+        self._hooks.start()
+
+    def stop(self) -> None:
+        """Wait for the pushes that are being judged, and answer no more hooks."""
+        self._hooks.stop()
+
+    def self_test(self) -> None:
+        """Prove that the hooks are ours and in force. Raises Internal."""
+        self_test(self._repository.path, self._hook_folder, self._git, self._environment())
+
+    async def serve(
+        self, scope: MutableMapping[str, Any], receive: Receive, send: Send, caller: Principal, path: str
+    ) -> None:
+        """Answer one request of a signed-in caller.
+
+        `path` is what follows the repository's address: `/info/refs`, `/git-upload-pack` or `/git-receive-pack`.
+        """
+        request = read_head(scope, path)
+        if isinstance(request, int):
+            await plain(send, request, REASONS[request])
+            return
+        if request.pushes and not hooks_in_place(self._hook_folder):
+            _log.error("a push was turned away: the hooks are not in place")
+            await plain(send, 503, "Pushes are not possible now; tell the administrator to start `thinmesh up` again.")
+            return
+        async with self._slots[request.pushes]:
+            await self._serve(request, receive, send, PushContext(caller))
+
+    async def _serve(self, request: Request, receive: Receive, send: Send, context: PushContext) -> None:
+        environment = self._environment()
+        if not request.pushes:
+            await bridge(self._git, request, environment, receive, send, self._run)
+            return
+        environment |= {CONTEXT: self._pushes.begin(context), SOCKET: str(self._hooks.path)}
+        try:
+            await bridge(self._git, request, environment, receive, send, self._run)
+        finally:
+            await asyncio.shield(asyncio.to_thread(self._end, context))
+
+    def _end(self, context: PushContext) -> None:
+        self._pushes.end(context)
+        self._handler.end(context)
+
+    @property
+    def _hook_folder(self) -> Path:
+        return self._run.resolve() / "hooks"
+
+    def _environment(self) -> dict[str, str]:
+        """Give the whole environment of git; no setting of the machine or the user gets in."""
+        return {
+            "PATH": os.environ.get("PATH", os.defpath),
+            "LC_ALL": "C.UTF-8",
+            "HOME": str(self._run),
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "GIT_CONFIG_GLOBAL": str(self._run.resolve() / "gitconfig"),
+            "GIT_ATTR_NOSYSTEM": "1",
+            "GIT_TERMINAL_PROMPT": "0",
+            "GIT_HTTP_EXPORT_ALL": "1",
+            "GIT_PROJECT_ROOT": str(self._repository.path.resolve()),
+        }

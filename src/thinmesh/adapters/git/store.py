@@ -1,0 +1,206 @@
+"""A bare repository as `data.git` and `log.git` use it: a handle per thread, faults translated, one ref that moves.
+
+libgit2 handles may not be used by two threads at once, so every thread opens its own (0.1 ms). The only ref is
+`refs/heads/main`, and only the ledger moves it, under its lease.
+"""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import pygit2
+import structlog
+from pygit2.enums import ObjectType
+
+from thinmesh.kernel.errors import Conflict, Internal, Temporary
+
+MAIN = "refs/heads/main"
+SERVER_NAME, SERVER_EMAIL = "thinmesh", "thinmesh@thinmesh.invalid"
+_Found = TypeVar("_Found")
+_log = structlog.get_logger("thinmesh.git")
+
+# How long a lock file of another process is respected. Nobody who plays by the rules makes one while we hold the
+# lease: it is a leftover of a killed process, or the hand of an administrator, which is done in milliseconds.
+_LOCK_SECONDS = 2.0
+_ATTEMPTS = 4
+
+
+@contextmanager
+def translated(where: Path, doing: str) -> Iterator[None]:
+    """Turn libgit2's faults into ours. KeyError (no such object) passes.
+
+    Reading faults are Internal (the repository is damaged), writing faults Temporary (disk full, no rights).
+    """
+    try:
+        yield
+    except KeyError:
+        raise
+    except OSError as error:
+        raise Temporary(
+            f"{where.name} could not be {doing}: {error}.", help="See that its disk has room and works, then try again."
+        ) from error
+    except (pygit2.GitError, ValueError) as error:
+        # On a full disk libgit2 reports large objects as "no error" (tried).
+        if doing == "written":
+            raise Temporary(
+                f"{where.name} could not be written: {error}.",
+                help="See that its disk has room and works, then try again.",
+            ) from error
+        raise Internal(
+            f"{where.name} could not be read: {error}.", help="Run `thinmesh doctor`; a backup may be needed."
+        ) from error
+
+
+class Store:
+    """A bare repository with one branch."""
+
+    def __init__(self, path: Path, *, fsync: bool = True, alternates: Sequence[Path] = ()) -> None:
+        self.path = path
+        self._alternates = tuple(alternates)
+        self._handles = threading.local()
+        self._swinging = threading.Lock()
+        if fsync:
+            # libgit2 has one switch per process: objects, refs and their folders are synced from now on.
+            pygit2.settings.enable_fsync_gitdir(True)
+        self.handle()
+
+    @staticmethod
+    def make(path: Path) -> None:
+        """Make an empty bare repository. Raises Conflict where something lies at the path."""
+        if path.exists() and any(path.iterdir()):
+            raise Conflict(f"There is something at {path} already.", help="Choose another folder.")
+        with translated(path, "written"):
+            pygit2.init_repository(str(path), bare=True, initial_head="main")
+
+    def handle(self) -> pygit2.Repository:
+        """Give this thread's handle."""
+        found: pygit2.Repository | None = getattr(self._handles, "repository", None)
+        if found is None:
+            with translated(self.path, "read"):
+                found = pygit2.Repository(str(self.path))
+                for folder in self._alternates:
+                    found.odb.add_disk_alternate(str(folder))
+            self._handles.repository = found
+        return found
+
+    def head(self) -> str:
+        """Give the commit that the branch is at; empty where there is none."""
+        with translated(self.path, "read"):
+            try:
+                return str(self.handle().lookup_reference(MAIN).target)
+            except KeyError:
+                return ""
+
+    def raw(self, id: str, kind: ObjectType) -> bytes:
+        """Give an object's bytes. Raises KeyError where there is none of this kind."""
+        oid = oid_of(id)
+        with translated(self.path, "read"):
+            found, content = self.handle().odb.read(oid)
+        if found != kind:
+            raise KeyError(id)
+        return content
+
+    def write(self, kind: ObjectType, content: bytes) -> str:
+        """Store an object and give its id."""
+        with translated(self.path, "written"):
+            return str(again(lambda: self.handle().odb.write(kind, content)))
+
+    def swing(self, old: str, new: str) -> None:
+        """Move the branch from `old` (empty: it is born) to `new`, compare-and-swap.
+
+        The caller holds the ledger's lease, so that a lock file that stays is nobody's: it is removed, with a log line.
+        Raises Conflict where the branch is not at `old`.
+        """
+        with self._swinging:
+            self._wait_for_lock()
+            with translated(self.path, "written"):
+                self._swing(old, new)
+
+    def _swing(self, old: str, new: str) -> None:
+        handle = self.handle()
+        try:
+            if not old:
+                handle.create_reference_direct(MAIN, pygit2.Oid(hex=new), False)
+                return
+            reference = handle.lookup_reference(MAIN)
+            if str(reference.target) != old:
+                raise self._moved(str(reference.target), old)
+            reference.set_target(pygit2.Oid(hex=new))
+        except (pygit2.AlreadyExistsError, KeyError) as error:
+            raise self._moved(self.head() or "nothing", old) from error
+        except pygit2.GitError as error:
+            now = self.head()
+            if now != old:
+                raise self._moved(now, old) from error
+            raise
+
+    def _moved(self, now: str, old: str) -> Conflict:
+        return Conflict(
+            f"main of {self.path.name} is at {now}, not at {old or 'nothing'}.", help="Read it again and retry."
+        )
+
+    def _wait_for_lock(self) -> None:
+        """Wait for a lock file to go, and remove it where it only gets older."""
+        lock = self.path / f"{MAIN}.lock"
+        first = _inode(lock)
+        if first is None:
+            return
+        age = max(0.0, time.time() - first[1] / 1e9)
+        until = time.monotonic() + _LOCK_SECONDS - age
+        while time.monotonic() < until and _inode(lock) == first:
+            time.sleep(0.02)
+        if _inode(lock) == first:
+            _log.warning("removed a stale lock file", repository=self.path.name, lock=lock.name)
+            lock.unlink(missing_ok=True)
+
+    def clear_locks(self) -> list[str]:
+        """Remove what killed processes left, lock files and quarantined pushes, and name them.
+
+        Only for whoever holds the home exclusively: git processes that outlived their server fail then, as they should.
+        """
+        names = ("HEAD.lock", "config.lock", "packed-refs.lock", f"{MAIN}.lock", "gc.pid.lock", "gc.pid")
+        found = [name for name in names if (self.path / name).exists()]
+        for name in found:
+            _log.warning("removed a stale lock file", repository=self.path.name, lock=name)
+            (self.path / name).unlink(missing_ok=True)
+        for folder in (self.path / "objects").glob("tmp_objdir-*"):
+            found.append(folder.name)
+            shutil.rmtree(folder, ignore_errors=True)
+        return found
+
+
+def again(write: Callable[[], _Found]) -> _Found:
+    """Write an object, once more where its folder went: a git that packs removes those it has emptied.
+
+    That falls between libgit2's making of the folder and its renaming of the file into it.
+    """
+    for _ in range(_ATTEMPTS):
+        try:
+            return write()
+        except OSError:
+            continue
+    return write()
+
+
+def oid_of(id: str) -> pygit2.Oid:
+    """Read an object id. Raises KeyError where the text is none."""
+    if len(id) != 40:
+        raise KeyError(id)
+    try:
+        return pygit2.Oid(hex=id)
+    except ValueError as error:
+        raise KeyError(id) from error
+
+
+def _inode(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_ino, found.st_mtime_ns

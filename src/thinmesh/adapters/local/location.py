@@ -1,0 +1,88 @@
+"""The default location of data files: a folder of this machine."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+from thinmesh.kernel.errors import NotFound, Temporary
+from thinmesh.kernel.product import DataFile
+from thinmesh.planes.product.model import StagedFile
+
+
+class LocalLocation:
+    """Keeps `<product>/<table>/<random>.parquet` under one folder. Files are written once and never changed."""
+
+    kind = "local"
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def put(self, product: str, table: str, staged: StagedFile, content: str, source: str | None = None) -> DataFile:
+        """Take over a staged file, durably, under a path never used before; the staged file is gone after."""
+        path = f"{product}/{table}/{secrets.token_hex(12)}.parquet"
+        target = self._root / path
+        try:
+            _make_folder(target.parent, self._root)
+            _sync(staged.path)
+            staged.path.replace(target)
+            _sync(target.parent)
+        except OSError as error:
+            raise Temporary(f"The data could not be stored: {error.strerror}.") from error
+        return DataFile(path, staged.sha256, staged.rows, staged.bytes, content, source)
+
+    def local(self, file: DataFile) -> Path:
+        """Give a local path to read the file at. Raises NotFound where the file is missing."""
+        path = self._root / file.path
+        if not path.is_file():
+            raise NotFound(f"The data file {file.path} is missing.", help="Run `thinmesh doctor`.")
+        return path
+
+    def put_back(self, file: DataFile, made: Path) -> None:
+        """Put a file that was derived again where the log says it lies, durably; what is there is replaced."""
+        target = self._root / file.path
+        try:
+            _make_folder(target.parent, self._root)
+            _sync(made)
+            made.replace(target)
+            _sync(target.parent)
+        except OSError as error:
+            raise Temporary(f"The data could not be stored: {error.strerror}.") from error
+
+    def path(self, file: DataFile) -> Path:
+        """Give the local path of a file, whether it is there or not."""
+        return self._root / file.path
+
+    def missing(self, file: DataFile) -> bool:
+        """Tell whether the file is absent or has another size than the manifest says."""
+        try:
+            return (self._root / file.path).stat().st_size != file.bytes
+        except OSError:
+            return True
+
+    def paths(self) -> set[str]:
+        """List every data file, for vacuum and doctor."""
+        return {str(path.relative_to(self._root)) for path in self._root.glob("*/*/*.parquet")}
+
+    def remove(self, path: str) -> None:
+        """Remove a data file that no publication names."""
+        (self._root / path).unlink(missing_ok=True)
+
+
+def _make_folder(folder: Path, root: Path) -> None:
+    """Make a folder under `root` so that it survives power loss."""
+    if folder.is_dir():
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    while folder != root:
+        folder = folder.parent
+        _sync(folder)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

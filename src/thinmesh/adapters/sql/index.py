@@ -1,0 +1,446 @@
+"""The index of products: a projection of the log into SQL tables, written in the ledger's own transaction."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
+
+from thinmesh.kernel.contract import Table
+from thinmesh.kernel.database import Transaction
+from thinmesh.kernel.documents import canonical, stored_descriptor, table_of_record
+from thinmesh.kernel.events import Event, EventFeed
+from thinmesh.kernel.ledger import Entry, ProductChange, TableLoad
+from thinmesh.kernel.product import DataFile, Descriptor, Product, TableState
+
+INDEX_SCHEMA = (
+    """CREATE TABLE products (
+        name TEXT PRIMARY KEY, domain TEXT NOT NULL, owner TEXT NOT NULL, access TEXT NOT NULL, status TEXT NOT NULL,
+        version TEXT NOT NULL, description TEXT NOT NULL, tags TEXT NOT NULL, document BLOB NOT NULL, odcs BLOB,
+        readme TEXT NOT NULL, registered TEXT NOT NULL, changed TEXT NOT NULL, publication TEXT, published TEXT,
+        publications INTEGER NOT NULL DEFAULT 0, successor TEXT, etag TEXT NOT NULL, sequence INTEGER NOT NULL)""",
+    "CREATE INDEX products_by_domain ON products (domain, name)",
+    "CREATE INDEX products_by_owner ON products (owner, name)",
+    """CREATE TABLE product_tags (tag TEXT NOT NULL, product TEXT NOT NULL, PRIMARY KEY (tag, product))""",
+    """CREATE TABLE product_tables (
+        product TEXT NOT NULL, name TEXT NOT NULL, position INTEGER NOT NULL, record TEXT NOT NULL, publication TEXT,
+        in_git INTEGER NOT NULL DEFAULT 0, shared INTEGER NOT NULL DEFAULT 0, file_count INTEGER NOT NULL DEFAULT 0,
+        PRIMARY KEY (product, name))""",
+    """CREATE TABLE data_files (
+        product TEXT NOT NULL, table_name TEXT NOT NULL, position INTEGER NOT NULL, path TEXT NOT NULL,
+        sha256 TEXT NOT NULL, row_count INTEGER NOT NULL, bytes INTEGER NOT NULL, content TEXT NOT NULL, source TEXT,
+        PRIMARY KEY (product, table_name, position))""",
+    """CREATE TABLE publications (
+        product TEXT NOT NULL, number INTEGER NOT NULL, at TEXT NOT NULL, actor TEXT NOT NULL, door TEXT NOT NULL,
+        tables TEXT NOT NULL, quality TEXT NOT NULL, sequence INTEGER NOT NULL, PRIMARY KEY (product, number))""",
+    """CREATE TABLE product_history (
+        product TEXT NOT NULL, sequence INTEGER NOT NULL, at TEXT NOT NULL, event TEXT NOT NULL, actor TEXT NOT NULL,
+        door TEXT NOT NULL, commit_id TEXT NOT NULL, publication TEXT, details TEXT NOT NULL,
+        described INTEGER NOT NULL, PRIMARY KEY (product, sequence))""",
+    "CREATE INDEX product_history_described ON product_history (described, sequence)",
+    """CREATE TABLE cursors (projection TEXT PRIMARY KEY, entry TEXT NOT NULL, sequence INTEGER NOT NULL)""",
+    """CREATE VIRTUAL TABLE product_words USING fts5 (
+        name, domain, owner, description, tags, columns, readme, tokenize = "unicode61 remove_diacritics 2",
+        prefix = '2 3')""",
+)
+PROJECTION_TABLES = (
+    "products product_tags product_tables data_files publications product_history product_words"
+).split()
+
+_SUMMARY = """SELECT p.name, p.domain, p.owner, p.access, p.status, p.version, p.description, p.tags,
+    p.publication, p.published, p.changed FROM products p"""
+_WORD = re.compile(r"\w+", re.UNICODE)
+
+
+class SqlProductIndex:
+    """Keeps the index. `read` gives a file on `main` by its object id; `feed` is told what happened to products."""
+
+    name = "index"
+
+    def __init__(self, read: Callable[[str], bytes], feed: EventFeed | None = None) -> None:
+        self._read = read
+        self._feed = feed
+
+    # What the ledger calls ------------------------------------------------------------------------------------
+
+    def cursor(self, tx: Transaction) -> tuple[str, int]:
+        """Give (id, sequence) of the last entry applied; ("", 0) before the first."""
+        found = tx.one("SELECT entry, sequence FROM cursors WHERE projection = :p", {"p": self.name})
+        return (found["entry"], found["sequence"]) if found else ("", 0)
+
+    def move_cursor(self, tx: Transaction, id: str, sequence: int) -> None:
+        """Record that every entry up to this one is applied."""
+        tx.execute(
+            """INSERT INTO cursors (projection, entry, sequence) VALUES (:p, :id, :sequence)
+               ON CONFLICT (projection) DO UPDATE SET entry = excluded.entry, sequence = excluded.sequence""",
+            {"p": self.name, "id": id, "sequence": sequence},
+        )
+
+    def apply(self, tx: Transaction, entry: Entry) -> None:
+        """Apply one entry."""
+        for change in entry.changes:
+            self._apply_product(tx, entry, change)
+            _apply_tables(tx, change)
+            _apply_loads(tx, entry, change)
+            _apply_history(tx, entry, change)
+            self._apply_words(tx, change)
+        self.tell(tx, entry)
+
+    def tell(self, tx: Transaction, entry: Entry) -> None:
+        """Record in the feed what an entry did; what is there already stays as it is."""
+        for change in entry.changes:
+            if self._feed:
+                self._feed.record(tx, _event(entry, change))
+
+    def clear(self, tx: Transaction) -> None:
+        """Forget everything, to be built again from the log."""
+        for table in PROJECTION_TABLES:
+            tx.execute(f"DELETE FROM {table}")
+        tx.execute("DELETE FROM cursors WHERE projection = :p", {"p": self.name})
+
+    def _apply_product(self, tx: Transaction, entry: Entry, change: ProductChange) -> None:
+        odcs = self._read(change.odcs) if change.odcs else None
+        document = self._read(change.document) if change.document else canonical(change.described or {})
+        descriptor = stored_descriptor(document, odcs=odcs)
+        described = change.event != "published"
+        tx.execute(
+            """INSERT INTO products (name, domain, owner, access, status, version, description, tags, document, odcs,
+                 readme, registered, changed, successor, etag, sequence)
+               VALUES (:name, :domain, :owner, :access, :status, :version, :description, :tags, :document, :odcs,
+                 :readme, :at, :at, :successor, :etag, :sequence)
+               ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, access = excluded.access,
+                 status = excluded.status, version = excluded.version, description = excluded.description,
+                 tags = excluded.tags, document = excluded.document, odcs = excluded.odcs, readme = excluded.readme,
+                 changed = CASE WHEN :described THEN excluded.changed ELSE products.changed END,
+                 successor = excluded.successor, sequence = excluded.sequence,
+                 etag = CASE WHEN :described THEN excluded.etag ELSE products.etag END""",
+            {
+                "name": change.product,
+                "domain": change.domain,
+                "owner": change.owner,
+                "access": change.access,
+                "status": change.status,
+                "version": change.version,
+                "description": descriptor.description,
+                "tags": json.dumps(list(descriptor.tags)),
+                "document": document,
+                "odcs": odcs,
+                "readme": self._read(change.readme).decode("utf-8", "replace") if change.readme else "",
+                "at": entry.at,
+                "successor": change.successor,
+                "etag": f"e{entry.sequence}",
+                "sequence": entry.sequence,
+                "described": int(described),
+            },
+        )
+        tx.execute("DELETE FROM product_tags WHERE product = :p", {"p": change.product})
+        tags = [{"tag": tag, "p": change.product} for tag in dict.fromkeys(descriptor.tags)]
+        tx.execute_many("INSERT INTO product_tags (tag, product) VALUES (:tag, :p)", tags)
+
+    def _apply_words(self, tx: Transaction, change: ProductChange) -> None:
+        row = tx.one("SELECT rowid, * FROM products WHERE name = :p", {"p": change.product})
+        if row is None:
+            return
+        tx.execute("DELETE FROM product_words WHERE rowid = :id", {"id": row["rowid"]})
+        if row["status"] == "retired":
+            return
+        tx.execute(
+            """INSERT INTO product_words (rowid, name, domain, owner, description, tags, columns, readme)
+               VALUES (:id, :name, :domain, :owner, :description, :tags, :columns, :readme)""",
+            {
+                "id": row["rowid"],
+                "name": _spread(row["name"]),
+                "domain": _spread(row["domain"]),
+                "owner": _spread(row["owner"]),
+                "description": row["description"],
+                "tags": " ".join(_spread(tag) for tag in json.loads(row["tags"])),
+                "columns": _column_words(_tables(tx, change.product)),
+                "readme": row["readme"][:20_000],
+            },
+        )
+
+    # What readers call ----------------------------------------------------------------------------------------
+
+    def product(self, tx: Transaction, name: str) -> Product | None:
+        """Find a product, retired ones included."""
+        row = tx.one("SELECT * FROM products WHERE name = :name", {"name": name})
+        if row is None:
+            return None
+        descriptor: Descriptor = stored_descriptor(row["document"], odcs=row["odcs"])
+        return Product(
+            name=row["name"],
+            domain=row["domain"],
+            owner=row["owner"],
+            access=row["access"],
+            status=row["status"],
+            version=row["version"],
+            descriptor=descriptor,
+            tables=_table_states(tx, name),
+            registered=row["registered"],
+            changed=row["changed"],
+            publication=row["publication"],
+            published=row["published"],
+            successor=row["successor"],
+            etag=row["etag"],
+            sequence=row["sequence"],
+            readme=row["readme"],
+        )
+
+    def names(self, tx: Transaction) -> list[str]:
+        """List the names of all products that are not retired."""
+        return [row["name"] for row in tx.all("SELECT name FROM products WHERE status <> 'retired' ORDER BY name")]
+
+    def list(
+        self, tx: Transaction, domain: str | None, owner: str | None, tag: str | None, limit: int, after: str
+    ) -> Sequence[Mapping[str, Any]]:
+        """Give the summaries of up to `limit` active products after the name `after`, by name."""
+        where, parameters = ["p.status <> 'retired'", "p.name > :after"], {"after": after, "limit": limit}
+        if domain is not None:
+            where.append("p.domain = :domain")
+            parameters["domain"] = domain
+        if owner is not None:
+            where.append("p.owner = :owner")
+            parameters["owner"] = owner
+        if tag is not None:
+            where.append("p.name IN (SELECT product FROM product_tags WHERE tag = :tag)")
+            parameters["tag"] = tag
+        rows = tx.all(f"{_SUMMARY} WHERE {' AND '.join(where)} ORDER BY p.name LIMIT :limit", parameters)
+        return [_summary(row) for row in rows]
+
+    def search(self, tx: Transaction, words: str, limit: int, offset: int) -> Sequence[Mapping[str, Any]]:
+        """Give the summaries of active products that have all words (each as a prefix), best first."""
+        found = _WORD.findall(words.replace("_", " "))[:16]
+        if not found:
+            return []
+        query = " ".join(f'"{word}"*' for word in found)
+        rows = tx.all(
+            f"""{_SUMMARY} JOIN product_words ON product_words.rowid = p.rowid WHERE product_words MATCH :query
+                ORDER BY bm25(product_words, 10.0, 3.0, 3.0, 4.0, 5.0, 2.0, 1.0), p.name
+                LIMIT :limit OFFSET :offset""",
+            {"query": query, "limit": limit, "offset": offset},
+        )
+        return [_summary(row) for row in rows]
+
+    def history(self, tx: Transaction, product: str, limit: int, before: int | None) -> Sequence[Mapping[str, Any]]:
+        """Give what happened to a product, newest first, before the log sequence `before`."""
+        rows = tx.all(
+            """SELECT sequence, at, event, actor, door, commit_id, publication, details FROM product_history
+               WHERE product = :p AND sequence < :before ORDER BY sequence DESC LIMIT :limit""",
+            {"p": product, "before": before or 2**62, "limit": limit},
+        )
+        return [
+            {
+                "sequence": row["sequence"],
+                "at": row["at"],
+                "event": row["event"],
+                "user": row["actor"],
+                "door": row["door"],
+                "commit": row["commit_id"],
+                "publication": row["publication"],
+                **json.loads(row["details"]),
+            }
+            for row in rows
+        ]
+
+    def publications(
+        self, tx: Transaction, product: str, limit: int, before: int | None
+    ) -> Sequence[Mapping[str, Any]]:
+        """Give the publications of a product, newest first, before the publication number `before`."""
+        rows = tx.all(
+            """SELECT number, at, actor, door, tables, quality FROM publications
+               WHERE product = :p AND number < :before ORDER BY number DESC LIMIT :limit""",
+            {"p": product, "before": before or 2**62, "limit": limit},
+        )
+        return [
+            {
+                "publication": f"p{row['number']}",
+                "at": row["at"],
+                "user": row["actor"],
+                "door": row["door"],
+                "tables": json.loads(row["tables"]),
+                "quality": json.loads(row["quality"]),
+            }
+            for row in rows
+        ]
+
+    def next_publication(self, tx: Transaction, product: str) -> str:
+        """Give the id of the publication that would come next (`p1`, `p2`, …)."""
+        row = tx.one("SELECT publications FROM products WHERE name = :p", {"p": product})
+        return f"p{(row['publications'] if row else 0) + 1}"
+
+    def owners(self, tx: Transaction, domain: str) -> Collection[str]:
+        """Give the teams that own, or owned, products in a domain."""
+        rows = tx.all("SELECT DISTINCT owner FROM products WHERE domain = :d", {"d": domain})
+        return {row["owner"] for row in rows}
+
+    def owned_by(self, tx: Transaction, teams: Collection[str]) -> Collection[str]:
+        """Give the names of the products that any of the teams owns, retired ones included."""
+        return {
+            row["name"]
+            for team in teams
+            for row in tx.all("SELECT name FROM products WHERE owner = :team", {"team": team})
+        }
+
+    def catalog(self, tx: Transaction) -> Sequence[Mapping[str, Any]]:
+        """Give name, domain, owner, description, tables and access of all active products, by name."""
+        names: dict[str, list[str]] = {}
+        for row in tx.all("SELECT product, name FROM product_tables ORDER BY product, position, name"):
+            names.setdefault(row["product"], []).append(row["name"])
+        rows = tx.all(
+            "SELECT name, domain, owner, description, access FROM products WHERE status <> 'retired' ORDER BY name"
+        )
+        return [{**dict(row), "tables": names.get(row["name"], [])} for row in rows]
+
+    def described_since(self, tx: Transaction, sequence: int) -> int | None:
+        """Give the newest log sequence at which a descriptor changed, if that is after `sequence`."""
+        row = tx.one(
+            "SELECT max(sequence) AS latest FROM product_history WHERE sequence > :s AND described = 1", {"s": sequence}
+        )
+        return row["latest"] if row else None
+
+    def position(self, tx: Transaction, projection: str) -> int:
+        """Give the log sequence that a projection has followed to; 0 before the first."""
+        row = tx.one("SELECT sequence FROM cursors WHERE projection = :p", {"p": projection})
+        return row["sequence"] if row else 0
+
+    def move_position(self, tx: Transaction, projection: str, sequence: int) -> None:
+        """Record how far a projection has followed."""
+        tx.execute(
+            """INSERT INTO cursors (projection, entry, sequence) VALUES (:p, '', :sequence)
+               ON CONFLICT (projection) DO UPDATE SET sequence = excluded.sequence""",
+            {"p": projection, "sequence": sequence},
+        )
+
+    def data_paths(self, tx: Transaction) -> set[str]:
+        """List every data file that a present table is made of."""
+        return {row["path"] for row in tx.all("SELECT path FROM data_files")}
+
+
+def _apply_tables(tx: Transaction, change: ProductChange) -> None:
+    for position, (name, record) in enumerate(change.tables.items()):
+        tx.execute(
+            """INSERT INTO product_tables (product, name, position, record) VALUES (:p, :name, :position, :record)
+               ON CONFLICT (product, name) DO UPDATE SET record = excluded.record""",
+            {"p": change.product, "name": name, "position": position, "record": json.dumps(record)},
+        )
+
+
+def _apply_loads(tx: Transaction, entry: Entry, change: ProductChange) -> None:
+    if not change.publication:
+        return
+    number = int(change.publication.removeprefix("p"))
+    counts = {name: _apply_load(tx, change, name, load) for name, load in change.loads.items()}
+    tx.execute(
+        """INSERT INTO publications (product, number, at, actor, door, tables, quality, sequence)
+           VALUES (:p, :number, :at, :actor, :door, :tables, :quality, :sequence)""",
+        {
+            "p": change.product,
+            "number": number,
+            "at": entry.at,
+            "actor": entry.actor.user,
+            "door": entry.actor.door,
+            "tables": json.dumps(counts),
+            "quality": json.dumps(change.quality),
+            "sequence": entry.sequence,
+        },
+    )
+    tx.execute(
+        """UPDATE products SET publication = :id, published = :at, publications = :number WHERE name = :p""",
+        {"id": change.publication, "at": entry.at, "number": number, "p": change.product},
+    )
+
+
+def _apply_load(tx: Transaction, change: ProductChange, name: str, load: TableLoad) -> dict[str, int]:
+    where = {"p": change.product, "t": name}
+    if load.mode == "replace":
+        tx.execute("DELETE FROM data_files WHERE product = :p AND table_name = :t", where)
+    found = tx.one("SELECT max(position) AS last FROM data_files WHERE product = :p AND table_name = :t", where)
+    first = (found["last"] if found and found["last"] is not None else -1) + 1
+    tx.execute_many(
+        """INSERT INTO data_files (product, table_name, position, path, sha256, row_count, bytes, content, source)
+           VALUES (:p, :t, :position, :path, :sha256, :rows, :bytes, :content, :source)""",
+        [{**where, "position": first + offset, **file.document()} for offset, file in enumerate(load.files)],
+    )
+    tx.execute(
+        """UPDATE product_tables SET publication = :id, in_git = :in_git, file_count = :count,
+             shared = CASE WHEN :in_git = 1 THEN 1 ELSE shared END
+           WHERE product = :p AND name = :t""",
+        {**where, "id": change.publication, "in_git": int(load.in_git), "count": first + len(load.files)},
+    )
+    return {"rows": sum(file.rows for file in load.files), "bytes": sum(file.bytes for file in load.files)}
+
+
+def _apply_history(tx: Transaction, entry: Entry, change: ProductChange) -> None:
+    details = {"tables": sorted({*change.tables, *change.loads})}
+    tx.execute(
+        """INSERT INTO product_history (product, sequence, at, event, actor, door, commit_id, publication, details,
+             described)
+           VALUES (:p, :sequence, :at, :event, :actor, :door, :commit, :publication, :details, :described)""",
+        {
+            "p": change.product,
+            "sequence": entry.sequence,
+            "at": entry.at,
+            "event": change.event,
+            "actor": entry.actor.user,
+            "door": entry.actor.door,
+            "commit": entry.new,
+            "publication": change.publication,
+            "details": json.dumps(details),
+            # A first publication may bring tables, which the catalog file lists.
+            "described": int(change.event != "published" or bool(change.tables)),
+        },
+    )
+
+
+def _event(entry: Entry, change: ProductChange) -> Event:
+    """Tell everybody; the key makes a replay of the log record it once."""
+    data = {"event": change.event, "user": entry.actor.user, "owner": change.owner, "publication": change.publication}
+    return Event(
+        type=f"product.{change.event}",
+        subject=change.product,
+        time=entry.at,
+        data={name: value for name, value in data.items() if value is not None},
+        everyone=True,
+        key=f"log:{entry.sequence}:{change.product}",
+    )
+
+
+def _tables(tx: Transaction, product: str) -> list[Table]:
+    rows = tx.all("SELECT record FROM product_tables WHERE product = :p ORDER BY position, name", {"p": product})
+    return [table_of_record(json.loads(row["record"])) for row in rows]
+
+
+def _table_states(tx: Transaction, product: str) -> dict[str, TableState]:
+    files: dict[str, list[DataFile]] = {}
+    for row in tx.all("SELECT * FROM data_files WHERE product = :p ORDER BY table_name, position", {"p": product}):
+        file = DataFile(row["path"], row["sha256"], row["row_count"], row["bytes"], row["content"], row["source"])
+        files.setdefault(row["table_name"], []).append(file)
+    rows = tx.all("SELECT * FROM product_tables WHERE product = :p ORDER BY position, name", {"p": product})
+    return {
+        row["name"]: TableState(
+            table_of_record(json.loads(row["record"])),
+            row["publication"],
+            tuple(files.get(row["name"], ())),
+            bool(row["in_git"]),
+            bool(row["shared"]),
+        )
+        for row in rows
+    }
+
+
+def _summary(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {**dict(row), "tags": json.loads(row["tags"])}
+
+
+def _spread(name: str) -> str:
+    """Write a name as itself and as its words, so that `order` finds `order_lines`."""
+    return f"{name} {name.replace('_', ' ')}"
+
+
+def _column_words(tables: Sequence[Table]) -> str:
+    words = []
+    for table in tables:
+        words.append(_spread(table.name) + " " + (table.description or ""))
+        words += [f"{_spread(column.name)} {column.description or ''}" for column in table.columns]
+    return " ".join(words)[:50_000]

@@ -1,0 +1,97 @@
+"""The query log in the platform's database."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from thinmesh.kernel.database import Database, Row
+from thinmesh.planes.query.model import Statement
+
+# Collected by the schema's owner, in this order, never changed once released.
+STATEMENTS_SCHEMA: tuple[str, ...] = (
+    """CREATE TABLE statements (
+        "user" TEXT NOT NULL,
+        id TEXT NOT NULL,
+        door TEXT NOT NULL,
+        sql TEXT NOT NULL,
+        masked TEXT NOT NULL,
+        state TEXT NOT NULL,
+        started TEXT NOT NULL,
+        format TEXT NOT NULL,
+        tables TEXT NOT NULL,
+        columns TEXT NOT NULL,
+        "rows" BIGINT NOT NULL,
+        bytes BIGINT NOT NULL,
+        seconds DOUBLE PRECISION NOT NULL,
+        error TEXT,
+        PRIMARY KEY ("user", id)
+    )""",
+    """CREATE INDEX statements_by_time ON statements (started, "user", id)""",
+    """CREATE INDEX statements_by_id ON statements (id)""",
+    """CREATE INDEX statements_by_state ON statements (state)""",
+)
+
+_FIELDS = "user id door sql masked state started format tables columns rows bytes seconds error".split()
+_NAMES = ", ".join(f'"{name}"' for name in _FIELDS)
+_VALUES = ", ".join(f":{name}" for name in _FIELDS)
+_CHANGES = ", ".join(f'"{name}" = excluded."{name}"' for name in _FIELDS[2:])
+_RECORD = f'INSERT INTO statements ({_NAMES}) VALUES ({_VALUES}) ON CONFLICT ("user", id) DO UPDATE SET {_CHANGES}'
+
+
+class SqlStatementLog:
+    """Keep the query log. Safe to use from several threads."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def record(self, statements: Sequence[Statement]) -> None:
+        """Write entries, over earlier ones of the same user and id."""
+        with self._database.write() as transaction:
+            transaction.execute_many(_RECORD, [_parameters(one) for one in statements])
+
+    def find(self, user: str | None, id: str) -> Statement | None:
+        """Find an entry of a user; of anybody, the newest, where the user is None."""
+        mine = "" if user is None else 'AND "user" = :user'
+        with self._database.read() as transaction:
+            row = transaction.one(
+                f"SELECT {_NAMES} FROM statements WHERE id = :id {mine} ORDER BY started DESC LIMIT 1",
+                {"id": id, "user": user},
+            )
+        return _statement(row) if row else None
+
+    def list(self, user: str | None, limit: int, before: Sequence[str] | None) -> list[Statement]:
+        """Give entries of a user (None: all), newest first, after the position (`started`, `user`, `id`)."""
+        conditions, parameters = [], {"limit": limit, "user": user}
+        if user is not None:
+            conditions.append('"user" = :user')
+        if before is not None:
+            conditions.append('(started, "user", id) < (:started, :before_user, :before_id)')
+            parameters |= {"started": before[0], "before_user": before[1], "before_id": before[2]}
+        where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
+        with self._database.read() as transaction:
+            rows = transaction.all(
+                f'SELECT {_NAMES} FROM statements {where} ORDER BY started DESC, "user" DESC, id DESC LIMIT :limit',
+                parameters,
+            )
+        return [_statement(row) for row in rows]
+
+    def interrupted(self) -> None:
+        """Mark what was running when the server ended."""
+        with self._database.read() as transaction:
+            found = transaction.one("SELECT id FROM statements WHERE state = 'running' LIMIT 1")
+        if found:
+            with self._database.write() as transaction:
+                transaction.execute("UPDATE statements SET state = 'interrupted' WHERE state = 'running'")
+
+
+def _parameters(entry: Statement) -> dict[str, Any]:
+    values = {name: getattr(entry, name) for name in _FIELDS}
+    return values | {"tables": json.dumps(entry.tables), "columns": json.dumps(entry.columns)}
+
+
+def _statement(row: Row) -> Statement:
+    values: dict[str, Any] = {name: row[name] for name in _FIELDS}
+    values |= {"tables": tuple(json.loads(row["tables"])), "columns": tuple(json.loads(row["columns"]))}
+    return Statement(**values)

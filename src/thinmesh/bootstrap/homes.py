@@ -1,0 +1,117 @@
+"""Homes: made, opened, restored."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from thinmesh.adapters.local.home import Home
+from thinmesh.kernel.settings import load_settings, settings_file
+
+from .platform import Platform
+
+if TYPE_CHECKING:
+    from thinmesh.planes.operations.model import Restored
+    from thinmesh.planes.product.model import Checked, Progress, Upload
+
+
+@dataclass(frozen=True, slots=True)
+class NewHome:
+    """What `init` made; the token is shown this once."""
+
+    home: str
+    admin_token: str
+
+
+def init_home(path: Path) -> NewHome:
+    """Make a platform home, with an administrator and their token. Raises Refused where there is one already."""
+    from thinmesh.adapters.git.data import GitDataRepository
+    from thinmesh.adapters.git.log import GitLogRepository
+    from thinmesh.adapters.sql.schema import migrate
+
+    home = Home(path)
+    home.create(settings_file())
+    home.lock(exclusive=True)
+    GitDataRepository.create(home.data)
+    GitLogRepository.create(home.log)
+    platform = Platform(home.path, load_settings(None, os.environ))
+    try:
+        migrate(platform.database)
+        token = platform.identity.initialise().token
+    finally:
+        platform.close()
+    home.finish()
+    home.unlock()
+    return NewHome(str(home.path), token)
+
+
+def open_home(path: Path, *, mode: str = "write") -> Platform:
+    """Open a home to `read` it (shared with other readers), to `write`, or to `serve` it (both alone).
+
+    Raises NotFound where it is no home, Temporary where somebody else has it.
+    """
+    home = Home(path)
+    home.require()
+    settings = load_settings(home.settings, os.environ)
+    platform = Platform(home.path, settings, mode)
+    platform.layout.lock(exclusive=mode != "read", wait=10.0 if mode != "serve" else 0.0)
+    try:
+        _make_current(platform, mode)
+    except BaseException:
+        platform.close()
+        raise
+    return platform
+
+
+def _make_current(platform: Platform, mode: str) -> None:
+    """Bring the database to this release, and finish what a crash cut off."""
+    from thinmesh.adapters.git.tips import newest_entry
+    from thinmesh.adapters.sql.schema import check_current, migrate
+
+    if mode == "read":
+        check_current(platform.database)
+    else:
+        migrate(platform.database)
+    with platform.database.read() as tx:
+        behind = platform.index.cursor(tx)[0] != newest_entry(platform.layout.log)
+    if mode == "serve":
+        platform.log.clear_locks()
+        platform.data.clear_locks()
+    if behind or mode == "serve":
+        platform.ledger.recover()
+
+
+def check_standalone(contract: bytes, uploads: Sequence[Upload], progress: Progress) -> Checked:
+    """Check files against a contract document, without a platform."""
+    from thinmesh.adapters.duckdb.checker import DuckdbChecker
+    from thinmesh.planes.product.standalone import check
+
+    return check(DuckdbChecker(), contract, uploads, progress)
+
+
+def restore_home(path: Path, backup: Path) -> Restored:
+    """Make a home from a backup. Raises Refused where the folder is not empty, or the backup is damaged."""
+    from thinmesh.adapters.git.care import GitRepositories
+    from thinmesh.adapters.local.archive import TarZstd
+    from thinmesh.planes.operations.restoration import Parts, restore
+
+    return restore(backup, path, Parts(TarZstd(), GitRepositories(), _awaken))
+
+
+def _awaken(path: Path, keys: bool) -> str | None:
+    """Bring a restored home to life; make new keys where it has none, and give the new administrator's token."""
+    from thinmesh.adapters.sql.schema import migrate
+
+    platform = Platform(path, load_settings(Home(path).settings, os.environ))
+    try:
+        migrate(platform.database)
+        platform.ledger.recover()
+        with platform.database.write() as tx:
+            # Its metadata files are derived, and in no backup.
+            platform.warehouse.clear(tx)
+        return None if keys else platform.identity.initialise().token
+    finally:
+        platform.close()

@@ -1,0 +1,303 @@
+"""An open home: the parts, and the operations of every plane over them.
+
+Parts are made when first asked for, so that a command that lists products loads no git library and no engine.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from thinmesh.adapters.local.home import Home
+from thinmesh.adapters.local.location import LocalLocation
+from thinmesh.adapters.sql.sqlite import SqliteDatabase
+from thinmesh.kernel.clock import Clock, utc_now
+from thinmesh.kernel.policy import Policy
+from thinmesh.kernel.settings import Settings
+
+from .following import Follower, attempt
+from .query_catalog import QueryCatalog
+
+if TYPE_CHECKING:
+    from thinmesh.adapters.duckdb.engine import DuckdbEngine
+    from thinmesh.adapters.git.data import GitDataRepository
+    from thinmesh.adapters.git.door import GitDoor
+    from thinmesh.adapters.git.log import GitLogRepository
+    from thinmesh.adapters.sql.idempotency import SqlReplyStore
+    from thinmesh.adapters.sql.index import SqlProductIndex
+    from thinmesh.interface.platform import GitBridge
+    from thinmesh.kernel.audit import Audit
+    from thinmesh.kernel.identity import Identity
+    from thinmesh.kernel.ledger import Ledger
+    from thinmesh.planes.exchange.operations import Exchange, GrantsInForce
+    from thinmesh.planes.operations.backend import Tools
+    from thinmesh.planes.operations.maintenance import Maintenance
+    from thinmesh.planes.operations.operations import Operations
+    from thinmesh.planes.product.backend import Checker
+    from thinmesh.planes.product.catalog_file import CatalogFile
+    from thinmesh.planes.product.operations import Products
+    from thinmesh.planes.product.reading import Reading
+    from thinmesh.planes.product.warehouse import Warehouse
+    from thinmesh.planes.query.operations import Queries
+
+# The most that one uploaded file may hold after decompression; far above what one machine takes in a sitting.
+_MAX_BYTES = 1 << 40
+
+
+class Platform:
+    """An open home: the operations of every plane, and the parts they stand on."""
+
+    def __init__(self, home: Path, settings: Settings, mode: str = "write", clock: Clock = utc_now) -> None:
+        self.layout = Home(home)
+        self.mode = mode
+        self.home = self.layout.path
+        self.settings = settings
+        self.clock = clock
+        self._follower: Follower | None = None
+
+    # Parts ----------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def database(self) -> SqliteDatabase:
+        """The platform database."""
+        return SqliteDatabase(self.layout.database)
+
+    @cached_property
+    def data(self) -> GitDataRepository:
+        """The repository that people clone."""
+        from thinmesh.adapters.git.data import GitDataRepository
+
+        return GitDataRepository(self.layout.data, fsync=self.settings.git.fsync)
+
+    @cached_property
+    def log(self) -> GitLogRepository:
+        """The log."""
+        from thinmesh.adapters.git.log import GitLogRepository
+
+        return GitLogRepository(self.layout.log, fsync=self.settings.git.fsync)
+
+    @cached_property
+    def index(self) -> SqlProductIndex:
+        """What readers see of products."""
+        from thinmesh.adapters.sql.exchange import SqlEvents
+        from thinmesh.adapters.sql.index import SqlProductIndex
+
+        return SqlProductIndex(lambda blob: self.data.read(blob), SqlEvents())
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The one way to change anything."""
+        from thinmesh.kernel.ledger import Ledger
+
+        return Ledger(self.data, self.log, self.database, self.index, self.clock)
+
+    @cached_property
+    def location(self) -> LocalLocation:
+        """Where data files lie."""
+        return LocalLocation(self.layout.lake)
+
+    @cached_property
+    def grants(self) -> GrantsInForce:
+        """Who may read closed products now."""
+        from thinmesh.adapters.sql.exchange import SqlAccessStore
+        from thinmesh.planes.exchange.operations import GrantsInForce
+
+        return GrantsInForce(self.database, SqlAccessStore(), self.clock)
+
+    @cached_property
+    def policy(self) -> Policy:
+        """Who may do what."""
+        return Policy(self.grants)
+
+    @cached_property
+    def audit(self) -> Audit:
+        """Who did what."""
+        from thinmesh.adapters.sql.audit import SqlAuditStore
+        from thinmesh.kernel.audit import Audit
+
+        return Audit(self.database, SqlAuditStore(), self.policy, self.clock)
+
+    @cached_property
+    def checker(self) -> Checker:
+        """The check of data files."""
+        from thinmesh.adapters.duckdb.checker import DuckdbChecker
+
+        return DuckdbChecker(self.settings.query.memory)
+
+    @cached_property
+    def engine(self) -> DuckdbEngine:
+        """The query engine."""
+        from thinmesh.adapters.duckdb.engine import DuckdbEngine
+
+        return DuckdbEngine(
+            workers=self.settings.query.workers,
+            memory=self.settings.query.memory,
+            lake=self.layout.lake,
+            scratch=self.layout.run / "scratch",
+            spare=2 if self.mode == "serve" else 0,
+        )
+
+    @property
+    def teams(self) -> Identity:
+        """Who works where."""
+        return self.identity
+
+    @property
+    def scratch(self) -> Path:
+        """A folder on the lake's file system for files in the making."""
+        return self.layout.run / "staging"
+
+    @property
+    def max_file(self) -> int:
+        """The largest CSV that is committed, in bytes."""
+        return self.settings.git.max_file
+
+    @property
+    def max_bytes(self) -> int:
+        """The most that one file may hold after decompression, in bytes."""
+        return _MAX_BYTES
+
+    # Operations -----------------------------------------------------------------------------------------------
+
+    @cached_property
+    def identity(self) -> Identity:
+        """Users, teams, tokens."""
+        from thinmesh.adapters.sql.identity import SqlIdentityStore
+        from thinmesh.kernel.identity import Identity
+        from thinmesh.kernel.tokens import Signer
+
+        signer = Signer(self.layout.keys)
+        return Identity(self.database, SqlIdentityStore(), signer, self.policy, self.audit, self.clock)
+
+    @cached_property
+    def products(self) -> Products:
+        """The product plane."""
+        from thinmesh.planes.product.operations import Products
+
+        return Products(self)
+
+    @cached_property
+    def reading(self) -> Reading:
+        """The tables of products, for the other planes."""
+        from thinmesh.planes.product.reading import Reading
+
+        return Reading(self)
+
+    @cached_property
+    def queries(self) -> Queries:
+        """The query plane."""
+        from thinmesh.adapters.sql.statements import SqlStatementLog
+        from thinmesh.planes.query.operations import Queries
+
+        return Queries(
+            self.engine,
+            QueryCatalog(self.reading),
+            SqlStatementLog(self.database),
+            seconds=self.settings.query.timeout,
+            clock=self.clock,
+        )
+
+    @cached_property
+    def exchange(self) -> Exchange:
+        """The exchange plane."""
+        from thinmesh.adapters.sql.exchange import SqlAccessStore, SqlEvents
+        from thinmesh.planes.exchange.operations import Exchange
+
+        return Exchange(self.database, SqlAccessStore(), SqlEvents(), self.reading, self.policy, self.audit, self.clock)
+
+    @cached_property
+    def replies(self) -> SqlReplyStore:
+        """Replies kept for idempotency keys."""
+        from thinmesh.adapters.sql.idempotency import SqlReplyStore
+
+        return SqlReplyStore(self.database, self.clock)
+
+    @cached_property
+    def git_door(self) -> GitDoor:
+        """The data repository over HTTP."""
+        from thinmesh.adapters.git.door import GitDoor
+        from thinmesh.adapters.git.pushed import read_push
+        from thinmesh.planes.product.pushing import Pushing
+
+        return GitDoor(
+            self.data,
+            Pushing(self, read_push),
+            run=self.layout.run / "git",
+            socket=self.layout.socket("hooks"),
+            fsync=self.settings.git.fsync,
+        )
+
+    @property
+    def git_bridge(self) -> GitBridge:
+        """Serve one git request of a signed-in caller."""
+        return self.git_door.serve
+
+    @cached_property
+    def catalog_file(self) -> CatalogFile:
+        """The projection that keeps `data_catalog.csv`."""
+        from thinmesh.planes.product.catalog_file import CatalogFile
+
+        return CatalogFile(self)
+
+    @cached_property
+    def warehouse(self) -> Warehouse:
+        """The projection that keeps Iceberg tables for other engines."""
+        from thinmesh.adapters.iceberg.tables import IcebergTables
+        from thinmesh.adapters.sql.pointers import SqlPointers
+        from thinmesh.planes.product.warehouse import Warehouse
+
+        return Warehouse(self.database, self.index, SqlPointers(), IcebergTables(self.layout.lake), self.clock)
+
+    @cached_property
+    def tools(self) -> Tools:
+        """The parts that only the operations plane works with."""
+        from .operations import tools_of
+
+        return tools_of(self)
+
+    @cached_property
+    def operations(self) -> Operations:
+        """The operations plane."""
+        from thinmesh.planes.operations.operations import Operations
+
+        return Operations(self, self.tools)
+
+    @cached_property
+    def maintenance(self) -> Maintenance:
+        """What is to be done now and then."""
+        from .operations import maintenance_of
+
+        return maintenance_of(self)
+
+    # Life -----------------------------------------------------------------------------------------------------
+
+    def follow(self) -> None:
+        """Bring the projections that follow the index up to date."""
+        self.catalog_file.follow()
+        if self.mode == "serve":
+            while self.warehouse.follow():
+                pass
+
+    def start(self) -> None:
+        """Start what runs beside a server: the git door's hooks, the projections that follow, the upkeep."""
+        self.replies.forget_unfinished()
+        self.git_door.start()
+        self.engine.warm()
+        self._follower = Follower((self.follow, self.maintenance.maintain))
+        self.ledger.listen(self._follower.wake)
+        self._follower.wake()
+
+    def close(self) -> None:
+        """Stop what runs and let go of the home."""
+        made = self.__dict__
+        if self._follower:
+            self._follower.stop()
+        elif "ledger" in made and self.mode == "write":
+            attempt(self.follow)
+        if "git_door" in made:
+            self.git_door.stop()
+        for part in ("queries", "engine", "database"):
+            if part in made:
+                made[part].close()
+        self.layout.unlock()

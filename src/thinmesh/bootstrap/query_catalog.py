@@ -1,0 +1,47 @@
+"""The product plane's tables, in the query plane's words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from thinmesh.kernel.policy import Principal
+    from thinmesh.planes.product.model import Snapshot
+    from thinmesh.planes.product.reading import Reading
+    from thinmesh.planes.query.model import ReadableTable, TableName
+
+
+@dataclass(frozen=True, slots=True)
+class QueryCatalog:
+    """Shows the product plane's tables to the query plane, in its words."""
+
+    reading: Reading
+
+    def resolve(self, caller: Principal, names: Sequence[TableName]) -> Sequence[ReadableTable]:
+        """Give the tables named, of one consistent state."""
+        found = self.reading.snapshots(caller, [(name.product, name.table) for name in names])
+        return [_readable(snapshot) for snapshot in found]
+
+    def readable(self, caller: Principal) -> Sequence[ReadableTable]:
+        """Give every table whose data the caller may read."""
+        return [_readable(snapshot) for snapshot in self.reading.readable(caller)]
+
+    def describe(self, caller: Principal, name: TableName) -> ReadableTable:
+        """Give a table's columns."""
+        return _readable(self.reading.describe(caller, name.product, name.table))
+
+
+def _readable(found: Snapshot) -> ReadableTable:
+    from thinmesh.planes.query.model import ReadableTable
+
+    return ReadableTable(
+        found.product,
+        found.table.name,
+        found.table.columns,
+        found.publication,
+        found.files,
+        found.table.primary_key,
+        found.table.description,
+    )

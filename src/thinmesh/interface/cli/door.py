@@ -1,0 +1,105 @@
+"""What every command has: `--json`, where to act, and who acts."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import wraps
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from .output import ProgressLine
+
+if TYPE_CHECKING:
+    from thinmesh.interface.client.discovery import Target
+    from thinmesh.interface.client.session import Session
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+_OPTIONS = ("as_json", "home", "url", "acting_as")
+
+
+@dataclass(slots=True)
+class Door:
+    """One call of the command line."""
+
+    as_json: bool = False
+    home: str | None = None
+    url: str | None = None
+    acting_as: str | None = None
+
+    def target(self) -> Target:
+        """Find where to act."""
+        from thinmesh.interface.client.discovery import discover
+
+        return discover(self.home, self.url, acting_as=self.acting_as)
+
+    @contextmanager
+    def session(self) -> Iterator[Session]:
+        """Open a session where to act."""
+        session = self.target().session()
+        try:
+            yield session
+        finally:
+            session.close()
+
+    def show(self, document: Any, people: Callable[[Any], str]) -> None:
+        """Print a result: the JSON document, or what `people` makes of it."""
+        if self.as_json:
+            print(json.dumps(document, ensure_ascii=not _takes_utf8()))
+        else:
+            text = people(document)
+            if text:
+                print(text)
+
+    def say(self, text: str) -> None:
+        """Print a message that is no result."""
+        print(text, file=sys.stderr)
+
+    def progress(self) -> ProgressLine:
+        """Give the line that shows progress on a terminal."""
+        return ProgressLine(sys.stderr)
+
+
+def _takes_utf8() -> bool:
+    return (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+
+
+def command(name: str, *, acts: bool = True, **settings: Any) -> Callable[[_Function], click.Command]:
+    """Make a command that gets the `Door` first. `acts`: it works on a home or a server."""
+
+    def decorate(function: _Function) -> click.Command:
+        @wraps(function)
+        @click.pass_context
+        def call(context: click.Context, /, **arguments: Any) -> Any:
+            return function(_door(context, arguments), **arguments)
+
+        made: click.Command = click.command(name, **settings)(call)  # type: ignore[no-untyped-call]
+        made.params += options(acts=acts)
+        return made
+
+    return decorate
+
+
+def options(*, acts: bool) -> list[click.Parameter]:
+    """Give the options that commands share."""
+    found: list[click.Parameter] = [
+        click.Option(["--json", "as_json"], is_flag=True, help="Print one JSON document on stdout, and nothing else.")
+    ]
+    if acts:
+        found += [
+            click.Option(["--home"], metavar="DIR", help="Act on this platform home."),
+            click.Option(["--url"], metavar="URL", help="Act on this server."),
+            click.Option(["--as", "acting_as"], metavar="USER", help="On a home: act as this user."),
+        ]
+    return found
+
+
+def _door(context: click.Context, arguments: dict[str, Any]) -> Door:
+    """Take the shared options: those said after the command win over those before it."""
+    before = context.find_root().params
+    said = {name: arguments.pop(name, None) or before.get(name) for name in _OPTIONS}
+    return Door(bool(said["as_json"]), said["home"], said["url"], said["acting_as"])

@@ -1,0 +1,83 @@
+"""How the command line tells what went wrong: lines for people on stderr, or the problem document on stdout."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+from typing import Any
+
+from thinmesh.kernel.errors import Internal, MeshError, Violation
+
+from .output import printable
+
+
+def report(error: MeshError, *, as_json: bool) -> int:
+    """Tell an error and give the exit code that belongs to it."""
+    if as_json:
+        print(json.dumps(error.problem(), ensure_ascii=True))
+    else:
+        print(f"error: {printable(error.detail)}", file=sys.stderr)
+        for violation in error.violations:
+            print(f"  {violation_line(violation)}", file=sys.stderr)
+        if error.help:
+            print(f"help: {printable(error.help)}", file=sys.stderr)
+    return error.exit_code
+
+
+def violation_line(violation: Violation) -> str:
+    """Write a violation on one line: where, what, how often, and the first places."""
+    parts = [violation.file or violation.table, violation.column]
+    where = ": ".join(printable(part) for part in parts if part)
+    counted = f" ({violation.count:,} times)" if violation.count > 1 else ""
+    places = ", ".join(_place(example.line, example.value) for example in violation.examples[:3])
+    more = ", …" if violation.count > 3 and places else ""
+    found = f"{where + ': ' if where else ''}{printable(violation.message)}{counted}"
+    return f"{found} — {places}{more}" if places else found
+
+
+def _place(line: int | None, value: str | None) -> str:
+    shown = "" if value is None else f'"{printable(value[:60])}{"…" if len(value) > 60 else ""}"'
+    return f"line {line} {shown}".strip() if line else shown
+
+
+def usage(message: str, hint: str, *, as_json: bool) -> int:
+    """Tell that the command line itself is wrong."""
+    if as_json:
+        found: dict[str, Any] = {
+            "type": "urn:thinmesh:error:usage",
+            "title": "The command line is wrong",
+            "status": 400,
+            "detail": message,
+            "code": "usage",
+            "retry": False,
+            "help": hint,
+            "violations": [],
+        }
+        print(json.dumps(found))
+    else:
+        print(f"error: {printable(message)}", file=sys.stderr)
+        print(f"help: {printable(hint)}", file=sys.stderr)
+    return 2
+
+
+def unexpected(error: Exception, *, as_json: bool) -> int:
+    """Tell that we failed; the traceback goes to a file, and to the terminal only where THINMESH_DEBUG is set."""
+    if os.environ.get("THINMESH_DEBUG"):
+        traceback.print_exception(error, file=sys.stderr)
+    where = _written(error)
+    help = f"Report it with {where}." if where else "Run it again with THINMESH_DEBUG=1, and report what it prints."
+    return report(Internal(f"Something unexpected happened ({type(error).__name__}).", help=help), as_json=as_json)
+
+
+def _written(error: Exception) -> Path | None:
+    try:
+        handle, name = tempfile.mkstemp(prefix="thinmesh-error-", suffix=".log")
+        with os.fdopen(handle, "w") as file:
+            file.write("".join(traceback.format_exception(error)))
+    except OSError:
+        return None
+    return Path(name)

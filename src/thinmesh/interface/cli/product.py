@@ -1,0 +1,217 @@
+"""`thinmesh register`, `accept`, `list`, `search`, `show`, `history`, `retire`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from thinmesh.kernel.errors import Malformed, TooLarge
+
+from . import output
+from .door import Door, command
+
+_LIMIT = click.option("--limit", type=click.IntRange(1, 1000), help="At most so many.")
+_CURSOR = click.option("--cursor", help="`next` of the page before.")
+# As the server: what comes in one piece.
+_LARGEST = 8 << 20
+
+
+@command("register")
+@click.argument("file")
+def register_command(door: Door, file: str) -> None:
+    """Register a data product, or change its descriptor.
+
+    FILE is a product.json or an ODCS contract (JSON or YAML); - reads it from stdin.
+    """
+    document = _document(file)
+    with door.session() as session:
+        door.show(session.register(document, None, None), _registered)
+
+
+def _document(file: str) -> bytes:
+    if file == "-":
+        found = sys.stdin.buffer.read(_LARGEST + 1)
+    else:
+        path = Path(file)
+        if path.is_dir():
+            path = path / "product.json"
+        try:
+            with path.open("rb") as source:
+                found = source.read(_LARGEST + 1)
+        except OSError as error:
+            raise Malformed(
+                f"{path} cannot be read: {error.strerror}.", help="Name a descriptor file, or - for stdin."
+            ) from error
+    if len(found) > _LARGEST:
+        raise TooLarge(f"{file} is larger than {output.size(_LARGEST)}.", help="A descriptor is a small document.")
+    return found
+
+
+def _registered(found: Any) -> str:
+    product = found["product"]
+    what = "registered" if found["created"] else "changed" if found["changed"] else "unchanged:"
+    name = output.printable(product["name"])
+    lines = [f"{what} {name} in {product['domain']}, owned by {product['owner']}, access {product['access']}"]
+    lines += [f"note: {output.printable(note)}" for note in found.get("notes", ())]
+    if found["created"]:
+        lines.append(f"next: thinmesh publish {name} FILE.csv")
+    return "\n".join(lines)
+
+
+@command("accept")
+@click.argument("product")
+def accept_command(door: Door, product: str) -> None:
+    """Make the inferred tables of a product its contract."""
+    with door.session() as session:
+        door.show(session.accept(product), _accepted)
+
+
+def _accepted(found: Any) -> str:
+    tables = ", ".join(map(output.printable, found["product"].get("tables", {})))
+    done = "accepted" if found["changed"] else "unchanged: was accepted already:"
+    return f"{done} the contract of {output.printable(found['product']['name'])}: {tables}"
+
+
+@command("list")
+@click.option("--domain", help="Only of this domain.")
+@click.option("--owner", help="Only of this team.")
+@click.option("--tag", help="Only with this tag.")
+@_LIMIT
+@_CURSOR
+def list_command(
+    door: Door, domain: str | None, owner: str | None, tag: str | None, limit: int | None, cursor: str | None
+) -> None:
+    """List the data products."""
+    with door.session() as session:
+        door.show(
+            session.products(domain, owner, tag, limit, cursor), lambda found: _items(found, "No products here yet.")
+        )
+
+
+@command("search")
+@click.argument("words", nargs=-1, required=True)
+@_LIMIT
+@_CURSOR
+def search_command(door: Door, words: tuple[str, ...], limit: int | None, cursor: str | None) -> None:
+    """Find data products by words."""
+    with door.session() as session:
+        found = session.search(" ".join(words), limit, cursor)
+        door.show(found, lambda page: _items(page, "Nothing found. `thinmesh list` shows what there is."))
+
+
+def _items(found: Any, otherwise: str) -> str:
+    rows = [
+        (item["name"], item["domain"], item["owner"], item.get("access"), item["description"])
+        for item in found["items"]
+    ]
+    return output.listed(("product", "domain", "owner", "access", "description"), rows, found.get("next"), otherwise)
+
+
+@command("show")
+@click.argument("product")
+@click.option("--format", type=click.Choice(["json", "odcs"]), help="The whole document, or the ODCS contract.")
+def show_command(door: Door, product: str, format: str | None) -> None:
+    """Show a product, and how to read it."""
+    from .reading import reading_lines
+
+    with door.session() as session:
+        if format == "odcs":
+            _contract(door, session.contract(product))
+            return
+        found = session.show(product)
+    if format == "json" and not door.as_json:
+        print(json.dumps(found, indent=2, ensure_ascii=True))
+        return
+    door.show(found, lambda view: _shown(view) + "\n\n" + reading_lines(view, door.target()))
+
+
+def _contract(door: Door, content: bytes) -> None:
+    if door.as_json:
+        is_json = content.lstrip()[:1] == b"{"
+        door.show(json.loads(content) if is_json else {"contract": content.decode("utf-8", "replace")}, str)
+        return
+    sys.stdout.buffer.write(content)
+
+
+def _shown(view: Any) -> str:
+    product = view["product"]
+    freshness = view.get("freshness") or {}
+    parts = [
+        output.facts(
+            [
+                ("product", product["name"]),
+                ("domain", product["domain"]),
+                ("description", product["description"]),
+                ("owner", view["owner"]),
+                ("access", product["access"]),
+                ("version", product["version"]),
+                ("status", product["status"]),
+                ("tags", product.get("tags")),
+                (
+                    "published",
+                    f"{view['publication']}, {freshness.get('published')}" if view.get("publication") else "not yet",
+                ),
+                ("freshness", _freshness(freshness)),
+            ]
+        )
+    ]
+    parts += [_table(table) for table in view["tables"]]
+    return "\n\n".join(parts)
+
+
+def _freshness(found: Any) -> str | None:
+    if not found.get("promised"):
+        return None
+    verdict = {True: "kept", False: "broken", None: "not published yet"}[found.get("met")]
+    return f"{found['promised']} promised, {verdict}"
+
+
+def _table(table: Any) -> str:
+    inferred = ", inferred: `accept` makes it a contract" if table.get("inferred") else ""
+    rows, bytes = output.plural(table.get("rows") or 0, "row"), output.size(table.get("bytes") or 0)
+    head = f"{table['sql']}  {rows}, {bytes}{inferred}"
+    columns = [
+        (f"  {column['name']}", column["type"], "required" if column.get("required") else "", _about(column))
+        for column in table["columns"]
+    ]
+    return output.printable(head) + "\n" + output.table(("  column", "type", "", "description"), columns)
+
+
+def _about(column: Any) -> str:
+    marked = column.get("classification")
+    return " ".join(part for part in (f"[{marked}]" if marked else "", column.get("description") or "") if part)
+
+
+@command("history")
+@click.argument("product")
+@_LIMIT
+@_CURSOR
+def history_command(door: Door, product: str, limit: int | None, cursor: str | None) -> None:
+    """List what happened to a product."""
+    with door.session() as session:
+        door.show(session.history(product, limit, cursor), _history)
+
+
+def _history(found: Any) -> str:
+    rows = [
+        (item.get("at"), item.get("event"), item.get("publication"), item.get("user"), item.get("door"))
+        for item in found["items"]
+    ]
+    return output.listed(
+        ("when", "what", "publication", "who", "door"), rows, found.get("next"), "Nothing happened yet."
+    )
+
+
+@command("retire")
+@click.argument("product")
+@click.option("--successor", metavar="P", help="The product to use instead.")
+def retire_command(door: Door, product: str, successor: str | None) -> None:
+    """Retire a product; its name stays taken."""
+    with door.session() as session:
+        door.show(
+            session.retire(product, successor), lambda found: f"retired {output.printable(found['product']['name'])}"
+        )

@@ -1,0 +1,91 @@
+"""`thinmesh up`."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+
+import click
+
+from thinmesh.interface.platform import bootstrap
+from thinmesh.interface.sockets import running
+from thinmesh.kernel.errors import Malformed, Refused, Temporary
+
+from .door import Door, command
+
+
+@command("up")
+@click.option("--host", metavar="HOST", help="The address to listen on; default: server.host, 127.0.0.1.")
+@click.option("--port", type=click.IntRange(0, 65535), help="0 takes a free one; default: server.port, 8080.")
+@click.option("--workers", type=click.IntRange(1), help="Server processes; this shape runs in one.")
+@click.option("--behind-proxy", is_flag=True, help="A proxy with TLS stands before this server.")
+def up_command(door: Door, host: str | None, port: int | None, workers: int | None, behind_proxy: bool) -> None:
+    """Serve the platform home until stopped."""
+    target = door.target()
+    if target.home is None:
+        raise Malformed(f"{target.url} is a server already; `up` serves a home.", help="Name a home with --home DIR.")
+    if (workers or 1) > 1:
+        raise Refused(
+            "This shape serves from one process: it holds the home, and its queries run in processes of their own.",
+            help="Leave --workers out; query.workers sets how many statements run at once.",
+        )
+    try:
+        platform = bootstrap().open_home(target.home, mode="serve")
+    except Temporary as error:
+        raise _held(target.home, error) from error
+    try:
+        from thinmesh.interface.http.app import create_app
+        from thinmesh.interface.http.server import serve
+
+        _log_to_stderr()
+        server = platform.settings.server
+        platform.start()
+        serve(
+            platform,
+            create_app(platform, platform.git_bridge),
+            host=server.host if host is None else host,
+            port=server.port if port is None else port,
+            behind_proxy=behind_proxy,
+            ready=_ready,
+        )
+    finally:
+        platform.close()
+
+
+def _held(home: object, error: Temporary) -> Temporary:
+    note = running(home)  # type: ignore[arg-type]
+    if not note:
+        return error
+    return Temporary(
+        f"{home} is served already, by process {note.get('pid')} at {note.get('url')}.",
+        help="Use that one, or stop it first.",
+    )
+
+
+def _ready(url: str) -> None:
+    print(json.dumps({"url": url}), flush=True)
+    if sys.stderr.isatty():
+        print(f"serving at {url}; stop with Ctrl-C", file=sys.stderr)
+
+
+def _log_to_stderr() -> None:
+    """Send logs to stderr: JSON lines, or readable ones on a terminal. Never with local variables: they hold tokens."""
+    import structlog
+
+    renderer = (
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+        if sys.stderr.isatty()
+        else structlog.processors.JSONRenderer()
+    )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")

@@ -1,0 +1,48 @@
+"""Results of operations as JSON documents: the one rendering that HTTP, CLI and Python share."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from datetime import date, datetime
+from pathlib import PurePath
+from typing import Any
+
+from thinmesh.kernel.clock import text_of_time
+
+
+def document(value: Any) -> Any:
+    """Give the JSON document of a result: dataclasses by their field names, or by their own `document()`."""
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    if isinstance(value, Mapping):
+        return {str(key): document(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [document(item) for item in value]
+    if isinstance(value, set | frozenset):
+        return sorted(document(item) for item in value)
+    return _object(value)
+
+
+def _object(value: Any) -> Any:
+    own = getattr(value, "document", None)
+    if callable(own):
+        return document(own())
+    if is_dataclass(value):
+        return {field.name: document(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, datetime):
+        return text_of_time(value)
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    if isinstance(value, PurePath):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} has no JSON document")
+
+
+def encode(found: Any) -> bytes:
+    """Write a document as compact JSON in UTF-8; lone surrogates (undecodable file names) stay escaped."""
+    text = json.dumps(found, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return text.encode("utf-8", "backslashreplace")

@@ -1,0 +1,89 @@
+"""What holds for every request and reply, whatever answers it: an id, headers, HEAD, and the last catch."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+import structlog
+
+from .problems import internal, problem_response
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+REQUEST_STATE = "thinmesh_request"
+HEAD_STATE = "thinmesh_head"
+_log = structlog.get_logger("thinmesh.http")
+_HEADERS = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"referrer-policy", b"no-referrer"),
+]
+
+
+class StreamBroken(Exception):
+    """A reply failed after its first byte; the cause is logged, and the connection must not end cleanly."""
+
+
+class Doorstep:
+    """The outermost ASGI layer."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request = secrets.token_hex(8)
+        reply = _Reply(send, request)
+        head = scope["method"] == "HEAD"
+        state = {**scope.get("state", {}), REQUEST_STATE: request, HEAD_STATE: head}
+        # Whatever answers GET answers HEAD: the server drops the body of a reply to HEAD.
+        scope = {**scope, "state": state, "method": "GET" if head else scope["method"]}
+        try:
+            await self._app(scope, receive, reply)
+        except StreamBroken:
+            # Without its last chunk the server cuts the connection: nobody can take the part for the whole.
+            return
+        except Exception:
+            _log.exception("request failed", request=request, method=scope["method"], path=scope["path"])
+            if not reply.started:
+                await problem_response(internal(request), request)(scope, receive, reply)
+
+
+class _Reply:
+    """Adds to each reply's headers what every reply carries."""
+
+    def __init__(self, send: Send, request: str) -> None:
+        self._send = send
+        self._request = request
+        self.started = False
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.started = True
+            headers = list(message.get("headers", ()))
+            names = {name.lower() for name, _ in headers}
+            headers += [*_HEADERS, (b"x-request-id", self._request.encode())]
+            if b"cache-control" not in names:
+                headers.append((b"cache-control", b"no-store"))
+            message = {**message, "headers": headers}
+        await self._send(message)
+
+
+def request_id(scope: Scope) -> str:
+    """Give the id of the request that this scope belongs to."""
+    found: str = scope.get("state", {}).get(REQUEST_STATE, "")
+    return found
+
+
+def wants_head(scope: Scope) -> bool:
+    """Tell whether only the headers of the reply are wanted."""
+    return bool(scope.get("state", {}).get(HEAD_STATE))

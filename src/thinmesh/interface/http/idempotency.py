@@ -1,0 +1,100 @@
+"""`Idempotency-Key`: a write that comes again with the same key gets the reply of the first one."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Annotated, Any
+
+from fastapi import Depends, Header, Request
+from fastapi.responses import Response
+from fastapi.routing import APIRoute
+from starlette.concurrency import run_in_threadpool
+
+from thinmesh.kernel.idempotency import StoredReply
+from thinmesh.kernel.policy import Principal
+from thinmesh.planes.product.model import Upload
+
+from .auth import caller_of, platform_of
+from .replies import JSON
+
+_WRITES = frozenset({"POST", "PUT", "DELETE"})
+_HEADER = "Idempotency-Key"
+
+
+async def _documented(
+    key: Annotated[
+        str | None,
+        Header(
+            alias=_HEADER,
+            min_length=1,
+            max_length=200,
+            description="The same request again with the same key has the effect of once; kept 7 days.",
+        ),
+    ] = None,
+) -> None:
+    """Tell OpenAPI about the header."""
+
+
+KEYED = Depends(_documented)
+# For uploads: the header is told in OpenAPI, and the handler itself calls `once`.
+KEYED_UPLOAD = Depends(_documented, use_cache=False)
+
+
+class KeyedRoute(APIRoute):
+    """A route whose writes take the header. Uploads do it themselves: their body is not in memory."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Give the handler, with the key judged before it where it is a write with a key."""
+        handle = super().get_route_handler()
+        if KEYED not in self.dependencies or not _WRITES & (self.methods or set()):
+            return handle
+
+        async def keyed(request: Request) -> Response:
+            if _HEADER not in request.headers:
+                return await handle(request)
+            await run_in_threadpool(caller_of, request)
+            body = await request.body()
+            return await once(request, hashlib.sha256(body).digest(), lambda: handle(request))
+
+        return keyed
+
+
+async def once(request: Request, content: bytes, act: Callable[[], Awaitable[Response]]) -> Response:
+    """Answer a write: from what is kept under its key, else by acting; `content` is a digest of its body.
+
+    The caller must be signed in. Raises Conflict for another request with the same key.
+    """
+    key = request.headers.get(_HEADER)
+    if not key:
+        return await act()
+    replies, caller = platform_of(request).replies, await run_in_threadpool(caller_of, request)
+    kept = await run_in_threadpool(replies.reserve, caller.user, key, _fingerprint(request, caller, content))
+    if kept is not None:
+        return Response(kept.body, kept.status, media_type=JSON)
+    response: Response | None = None
+    try:
+        response = await act()
+        return response
+    finally:
+        if response is not None and response.status_code < 400:
+            reply = StoredReply(response.status_code, bytes(response.body).decode())
+            await run_in_threadpool(replies.keep, caller.user, key, reply)
+        else:
+            await run_in_threadpool(replies.release, caller.user, key)
+
+
+def digest_of(files: Sequence[Upload]) -> bytes:
+    """Give one digest over the names and bytes of files."""
+    whole = hashlib.sha256()
+    for upload in files:
+        with upload.path.open("rb") as file:
+            content = hashlib.file_digest(file, "sha256").digest()
+        whole.update(hashlib.sha256(upload.name.encode("utf-8", "surrogateescape")).digest() + content)
+    return whole.digest()
+
+
+def _fingerprint(request: Request, caller: Principal, content: bytes) -> bytes:
+    """Give what must be the same; the scope too, so that a narrower token never gets a wider one's reply."""
+    where = f"{request.method} {request.url.path}?{request.url.query} {caller.scope}"
+    return where.encode() + b"\0" + content

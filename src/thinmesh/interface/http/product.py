@@ -1,0 +1,220 @@
+"""`/product/v1`: register, describe, publish, find."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response
+from starlette.concurrency import run_in_threadpool
+
+from thinmesh.kernel.errors import Malformed, Unsupported
+
+from . import schemas
+from .auth import Caller, ThePlatform
+from .descriptor import descriptor_schema
+from .idempotency import KEYED, KEYED_UPLOAD, KeyedRoute, digest_of, once
+from .replies import PAGE, READ, WRITE, Cursor, IfMatch, Limit, answers, bytes_answer, json_reply
+from .statements import in_thread
+from .uploads import uploads
+
+router = APIRouter(prefix="/product/v1", tags=["product"], route_class=KeyedRoute)
+
+DESCRIPTOR_TYPES = ("application/json", "application/yaml", "application/x-yaml", "text/yaml", "text/plain")
+# These write their body to disk as it arrives; every other one comes in one small piece.
+UPLOADS = re.compile(r"/product/v1/products/[^/]+/(publications|checks)")
+Filter = Annotated[str | None, Query(max_length=100)]
+_ETAG = {"ETag": "The version of the descriptor, for If-Match."}
+_DESCRIPTOR_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "description": "A descriptor (product.json) or a full ODCS document.",
+        "content": {
+            "application/json": {"schema": {"$ref": "#/components/schemas/Descriptor"}},
+            "application/yaml": {"schema": {"type": "string"}},
+        },
+    }
+}
+_FILES_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "properties": {"file": {"type": "array", "items": {"type": "string", "format": "binary"}}},
+                    "required": ["file"],
+                }
+            }
+        },
+    }
+}
+
+
+async def _document(request: Request) -> bytes:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind and kind not in DESCRIPTOR_TYPES and not kind.endswith(("+json", "+yaml")):
+        raise Unsupported(f"A descriptor cannot be {kind[:80]}.", help="Send application/json or application/yaml.")
+    body = await request.body()
+    if not body.strip():
+        raise Malformed("The body is empty.", help="Send a descriptor: name, domain and description are enough.")
+    return body
+
+
+@router.post(
+    "/products",
+    dependencies=[KEYED],
+    status_code=201,
+    responses=answers(*WRITE, _200=schemas.Registered, _201=schemas.Registered),
+    openapi_extra=_DESCRIPTOR_BODY,
+)
+async def register(request: Request, platform: ThePlatform, caller: Caller) -> Response:
+    """Register a product, or change the one of that name. 201: new; 200: changed, or the same as before."""
+    document = await _document(request)
+    done = await run_in_threadpool(platform.products.register, caller, document)
+    location = {"Location": f"/product/v1/products/{done.product['name']}"}
+    return json_reply(done, 201 if done.created else 200, location)
+
+
+@router.get("/products", responses=answers(*READ, _200=schemas.Items))
+def list_products(
+    platform: ThePlatform,
+    caller: Caller,
+    domain: Filter = None,
+    owner: Filter = None,
+    tag: Filter = None,
+    limit: Limit = PAGE,
+    cursor: Cursor = None,
+) -> Response:
+    """List the products by name."""
+    return json_reply(platform.products.list(caller, domain, owner, tag, limit, cursor))
+
+
+@router.get("/products/{product}", responses={**answers(*READ, _200=schemas.Shown), 304: {"description": "The same."}})
+def show(request: Request, platform: ThePlatform, caller: Caller, product: str) -> Response:
+    """Show a product: descriptor, tables, owner, storage, freshness, quality, lineage."""
+    found = platform.products.show(caller, product)
+    etag = f'"{found.etag}"'
+    if etag in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers={"ETag": etag})
+    return json_reply(found, headers={"ETag": etag})
+
+
+@router.put(
+    "/products/{product}",
+    dependencies=[KEYED],
+    responses=answers(*WRITE, _200=schemas.Registered, _201=schemas.Registered),
+    openapi_extra=_DESCRIPTOR_BODY,
+)
+async def change(
+    request: Request, platform: ThePlatform, caller: Caller, product: str, if_match: IfMatch = None
+) -> Response:
+    """Change a product's descriptor; with If-Match only where nobody changed it since."""
+    document = await _document(request)
+    match = if_match.strip().removeprefix("W/").strip('"') if if_match else None
+    done = await run_in_threadpool(lambda: platform.products.register(caller, document, name=product, if_match=match))
+    return json_reply(done, 201 if done.created else 200)
+
+
+@router.delete("/products/{product}", dependencies=[KEYED], responses=answers(*WRITE, _200=schemas.Registered))
+def retire(platform: ThePlatform, caller: Caller, product: str, successor: Filter = None) -> Response:
+    """Retire a product; its name stays taken, and its readers are told of the successor."""
+    return json_reply(platform.products.retire(caller, product, successor))
+
+
+@router.post("/products/{product}/accept", dependencies=[KEYED], responses=answers(*WRITE, _200=schemas.Registered))
+def accept(platform: ThePlatform, caller: Caller, product: str) -> Response:
+    """Make the inferred tables of a product its contract."""
+    return json_reply(platform.products.accept(caller, product))
+
+
+@router.get("/products/{product}/history", responses=answers(*READ, _200=schemas.Records))
+def history(
+    platform: ThePlatform, caller: Caller, product: str, limit: Limit = PAGE, cursor: Cursor = None
+) -> Response:
+    """List what happened to a product, the newest first; of retired ones too."""
+    return json_reply(platform.products.history(caller, product, limit, cursor))
+
+
+@router.get(
+    "/products/{product}/contract",
+    responses={**answers(*READ), 200: bytes_answer("The contract (ODCS).", "application/yaml", "application/json")},
+)
+def contract(platform: ThePlatform, caller: Caller, product: str) -> Response:
+    """Give the contract as an ODCS document: the author's own bytes where there are any."""
+    found = platform.products.contract(caller, product)
+    kind = "application/json" if found.lstrip()[:1] == b"{" else "application/yaml"
+    return Response(found, media_type=kind)
+
+
+@router.get("/products/{product}/tables/{table}", responses=answers(*READ, _200=schemas.Table))
+def table(platform: ThePlatform, caller: Caller, product: str, table: str) -> Response:
+    """Show one table of a product."""
+    return json_reply(platform.products.table(caller, product, table))
+
+
+@router.get("/products/{product}/publications", responses=answers(*READ, _200=schemas.Records))
+def publications(
+    platform: ThePlatform, caller: Caller, product: str, limit: Limit = PAGE, cursor: Cursor = None
+) -> Response:
+    """List the publications of a product, the newest first."""
+    return json_reply(platform.products.publications(caller, product, limit, cursor))
+
+
+@router.post(
+    "/products/{product}/publications",
+    dependencies=[KEYED_UPLOAD],
+    status_code=201,
+    responses=answers(*WRITE, _200=schemas.Published, _201=schemas.Published),
+    openapi_extra=_FILES_BODY,
+)
+async def publish(
+    request: Request,
+    platform: ThePlatform,
+    caller: Caller,
+    product: str,
+    mode: Annotated[Literal["replace", "append"], Query(description="Replace the data, or add to it.")] = "replace",
+    again: Annotated[bool, Query(description="Append the same content once more.")] = False,
+) -> Response:
+    """Publish data files, one part each; the part's file name is `<table>.csv` and the like.
+
+    201: published; 200: the same content is there already. All tables appear at once, or none.
+    """
+    async with uploads(request, platform) as files:
+        content = await in_thread(lambda: digest_of(files)) if "idempotency-key" in request.headers else b""
+
+        async def act() -> Response:
+            done = await in_thread(lambda: platform.products.publish(caller, product, files, mode, again))
+            return json_reply(done, 201 if done.changed else 200)
+
+        return await once(request, content, act)
+
+
+@router.post(
+    "/products/{product}/checks",
+    responses=answers(*WRITE, _200=schemas.Checked),
+    openapi_extra=_FILES_BODY,
+)
+async def check(request: Request, platform: ThePlatform, caller: Caller, product: str) -> Response:
+    """Check files against a product's contract as a publication would, and change nothing."""
+    async with uploads(request, platform) as files:
+        return json_reply(await in_thread(lambda: platform.products.check(caller, product, files)))
+
+
+@router.get("/search", responses=answers(*READ, _200=schemas.Items))
+def search(
+    platform: ThePlatform,
+    caller: Caller,
+    q: Annotated[str, Query(max_length=1000, description="Words.")],
+    limit: Limit = PAGE,
+    cursor: Cursor = None,
+) -> Response:
+    """Find products by words in names, descriptions, columns, tags and READMEs, the best first."""
+    return json_reply(platform.products.search(caller, q, limit, cursor))
+
+
+@router.get("/schemas/product.json", responses=answers(500, _200=schemas.Report))
+async def schema() -> Response:
+    """Give the JSON Schema of `product.json`; no token is needed, so that editors can use it."""
+    return json_reply(descriptor_schema(), headers={"Cache-Control": "max-age=3600"})

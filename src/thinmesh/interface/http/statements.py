@@ -1,0 +1,157 @@
+"""Answers of statements, streamed: an error before the first byte is a problem, after it the connection breaks."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import structlog
+from fastapi import Request
+from fastapi.responses import Response
+
+from thinmesh.kernel.errors import MeshError, NotFound, Unsupported
+from thinmesh.planes.query.model import FORMATS
+
+from .auth import caller_of, platform_of
+from .doorstep import Receive, Scope, Send, StreamBroken, request_id
+
+if TYPE_CHECKING:
+    from thinmesh.planes.query.execution import Execution
+
+STATEMENT_HEADER = "Thinmesh-Statement"
+_log = structlog.get_logger("thinmesh.http")
+# Statements wait for workers in threads of their own, so that they never keep other requests from theirs.
+_limiters: dict[asyncio.AbstractEventLoop, anyio.CapacityLimiter] = {}
+_THREADS = 128
+
+
+def format_of(accept: str | None, allowed: Mapping[str, str] = FORMATS, default: str = "json") -> str:
+    """Choose the format by an Accept header (RFC 9110, 12.5.1). Raises Unsupported where none fits."""
+    if not accept:
+        return default
+    for kind in _by_preference(accept):
+        if kind in ("*/*", "application/*" if allowed[default].startswith("application/") else "text/*"):
+            return default
+        for name, media_type in allowed.items():
+            if kind == media_type or (kind.endswith("/*") and media_type.startswith(kind[:-1])):
+                return name
+    raise Unsupported(f"No format fits Accept: {accept[:100]}.", help=f"Ask for one of: {', '.join(allowed.values())}.")
+
+
+def _by_preference(accept: str) -> list[str]:
+    found: list[tuple[float, str]] = []
+    for part in accept.split(","):
+        kind, *parameters = (piece.strip().lower() for piece in part.split(";"))
+        quality = 1.0
+        for parameter in parameters:
+            name, _, value = parameter.partition("=")
+            if name == "q":
+                quality = _number(value)
+        if kind and quality > 0:
+            found.append((-quality, kind))
+    return [kind for _, kind in sorted(found, key=lambda pair: pair[0])]
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return 0.0
+
+
+async def in_thread(work: Callable[[], Any]) -> Any:
+    """Run what may wait for long, off the event loop and away from the threads of short requests."""
+    loop = asyncio.get_running_loop()
+    limiter = _limiters.setdefault(loop, anyio.CapacityLimiter(_THREADS))
+    return await anyio.to_thread.run_sync(work, limiter=limiter)
+
+
+async def answer(
+    request: Request,
+    start: Callable[[], Execution],
+    cancel: Callable[[], Any] | None,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """Run a statement and give its streamed answer; a client that goes away ends it.
+
+    `start` gives the execution once its first rows are there; `cancel` ends it from another thread until then.
+    """
+    gone = asyncio.create_task(_gone(request.receive))
+    work = asyncio.ensure_future(in_thread(start))
+    try:
+        await asyncio.wait({gone, work}, return_when=asyncio.FIRST_COMPLETED)
+        if not work.done() and cancel is not None:
+            await in_thread(lambda: _quietly(cancel))
+        execution = await work
+        first = await in_thread(lambda: _first(execution))
+    finally:
+        gone.cancel()
+    platform, caller = platform_of(request), await in_thread(lambda: caller_of(request, basic=True))
+    return StatementResponse(
+        execution, first, lambda: _quietly(lambda: platform.queries.cancel(caller, execution.statement)), headers or {}
+    )
+
+
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _quietly(cancel: Callable[[], Any]) -> None:
+    """Cancel what may not have begun, or have ended already."""
+    with contextlib.suppress(NotFound):
+        cancel()
+
+
+def _first(execution: Execution) -> bytes:
+    """Read the first piece: what fails before it is a problem document. Nothing is left running then."""
+    try:
+        return next(execution.chunks(), b"")
+    except BaseException:
+        execution.close()
+        raise
+
+
+class StatementResponse(Response):
+    """Streams an execution. Once started, a failure or a vanished client never looks like an end."""
+
+    def __init__(
+        self, execution: Execution, first: bytes, cancel: Callable[[], None], headers: Mapping[str, str]
+    ) -> None:
+        self._execution = execution
+        self._first = first
+        self._cancel = cancel
+        super().__init__(None, 200, {STATEMENT_HEADER: execution.statement, **headers}, execution.media_type)
+        del self.headers["content-length"]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the answer."""
+        sending = asyncio.create_task(self._send(scope, send))
+        gone = asyncio.create_task(_gone(receive))
+        try:
+            await asyncio.wait({sending, gone}, return_when=asyncio.FIRST_COMPLETED)
+            if not sending.done():
+                await in_thread(self._cancel)
+            await sending
+        finally:
+            gone.cancel()
+            with anyio.CancelScope(shield=True):
+                await in_thread(self._execution.close)
+
+    async def _send(self, scope: Scope, send: Send) -> None:
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        chunks = self._execution.chunks()
+        chunk: bytes | None = self._first
+        try:
+            while chunk is not None:
+                if chunk:
+                    await send({"type": "http.response.body", "body": chunk, "more_body": True})
+                chunk = await in_thread(lambda: next(chunks, None))
+        except MeshError as error:
+            why = error.detail
+            _log.warning("answer broken off", request=request_id(scope), statement=self._execution.statement, why=why)
+            raise StreamBroken from error
+        await send({"type": "http.response.body", "body": b"", "more_body": False})

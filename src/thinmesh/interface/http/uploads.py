@@ -1,0 +1,179 @@
+"""Files that come as multipart parts, written to disk as they arrive: memory stays flat whatever their size."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from email.message import Message
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from fastapi import Request
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
+
+from thinmesh.interface.platform import Platform
+from thinmesh.kernel.errors import Malformed, Temporary, TooLarge, Unsupported
+from thinmesh.planes.product.model import Upload
+
+if TYPE_CHECKING:
+    from python_multipart.multipart import MultipartCallbacks
+
+_MAX_FILES = 1000
+_MAX_NAME = 200
+# What is held in memory before it is written, off the event loop.
+_BUFFER = 1 << 20
+_HELP = "Send each file as a part of multipart/form-data: curl -F file=@weather.csv …"
+
+
+@asynccontextmanager
+async def uploads(request: Request, platform: Platform) -> AsyncIterator[list[Upload]]:
+    """Receive the files of a multipart request into a folder of their own, which is gone afterwards.
+
+    Raises Unsupported, Malformed or TooLarge for a request that is not what it should be, Temporary on a full disk.
+    """
+    boundary = _boundary(request)
+    run = platform.home / "run"
+    _refuse_what_cannot_fit(request, run)
+    folder = Path(await run_in_threadpool(tempfile.mkdtemp, prefix="upload-", dir=run))
+    try:
+        yield await _receive(request, boundary, folder)
+    finally:
+        await run_in_threadpool(shutil.rmtree, folder, ignore_errors=True)
+
+
+def _boundary(request: Request) -> bytes:
+    kind, options = parse_options_header(request.headers.get("content-type"))
+    if kind != b"multipart/form-data":
+        raise Unsupported("The body is not multipart/form-data.", help=_HELP)
+    boundary = options.get(b"boundary")
+    if not boundary:
+        raise Malformed("The multipart body names no boundary.", help=_HELP)
+    return boundary
+
+
+def _refuse_what_cannot_fit(request: Request, folder: Path) -> None:
+    announced = request.headers.get("content-length", "0")
+    free = shutil.disk_usage(folder).free
+    if announced.isdigit() and int(announced) > free:
+        raise Temporary(
+            f"The server's disk has {free} bytes left; this upload has {announced}.",
+            help="Ask whoever runs the server to make room; nothing was changed.",
+        )
+
+
+async def _receive(request: Request, boundary: bytes, folder: Path) -> list[Upload]:
+    form = _Form(folder)
+    try:
+        parser = MultipartParser(boundary, form.callbacks())
+        async for chunk in request.stream():
+            parser.write(chunk)
+            if form.held >= _BUFFER:
+                await run_in_threadpool(form.flush)
+        parser.finalize()
+        await run_in_threadpool(form.flush)
+    except FormParserError as error:
+        raise Malformed(f"The multipart body cannot be read: {error}.", help=_HELP) from error
+    except ClientDisconnect as error:
+        raise Malformed("The upload ended before its end.", help="Send it again; nothing was changed.") from error
+    except OSError as error:
+        raise Temporary(f"The upload could not be stored: {error.strerror or error}.") from error
+    finally:
+        form.close()
+    if not form.ended:
+        raise Malformed("The multipart body ends in the middle of a part.", help=_HELP)
+    if not form.uploads:
+        raise Malformed("The request holds no file.", help=_HELP)
+    return form.uploads
+
+
+class _Form:
+    """Collects what the parser reports. Callbacks run on the event loop and only buffer; `flush` writes."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._pending: list[tuple[int, bytes]] = []
+        self._files: dict[int, BinaryIO] = {}
+        self._field = b""
+        self._value = b""
+        self._headers: dict[bytes, bytes] = {}
+        self.held = 0
+        self.ended = False
+        self.uploads: list[Upload] = []
+
+    def callbacks(self) -> MultipartCallbacks:
+        """Give what the parser calls."""
+        return {
+            "on_part_begin": self._begin,
+            "on_header_field": self._header_field,
+            "on_header_value": self._header_value,
+            "on_header_end": self._header_end,
+            "on_headers_finished": self._named,
+            "on_part_data": self._data,
+            "on_end": self._end,
+        }
+
+    def flush(self) -> None:
+        """Write what is buffered."""
+        for number, chunk in self._pending:
+            file = self._files.get(number)
+            if file is None:
+                self.close()
+                file = self._files[number] = self.uploads[number].path.open("wb")
+            file.write(chunk)
+        self._pending.clear()
+        self.held = 0
+
+    def close(self) -> None:
+        """Close the files written so far."""
+        for file in self._files.values():
+            file.close()
+        self._files.clear()
+
+    def _begin(self) -> None:
+        self._headers = {}
+
+    def _header_field(self, data: bytes, start: int, end: int) -> None:
+        self._field += data[start:end]
+
+    def _header_value(self, data: bytes, start: int, end: int) -> None:
+        self._value += data[start:end]
+
+    def _header_end(self) -> None:
+        self._headers[self._field.lower()] = self._value
+        self._field = self._value = b""
+
+    def _named(self) -> None:
+        name = _file_name(self._headers.get(b"content-disposition", b""))
+        if name is None:
+            raise Malformed("A part of the request has no file name.", help=_HELP)
+        if len(self.uploads) >= _MAX_FILES:
+            raise TooLarge(
+                f"More than {_MAX_FILES} files came at once.", help="Join them, or publish in several steps."
+            )
+        self.uploads.append(Upload(name, self._folder / f"{len(self.uploads):04d}"))
+        self._pending.append((len(self.uploads) - 1, b""))
+
+    def _data(self, data: bytes, start: int, end: int) -> None:
+        self._pending.append((len(self.uploads) - 1, data[start:end]))
+        self.held += end - start
+
+    def _end(self) -> None:
+        self.ended = True
+
+
+def _file_name(header: bytes) -> str | None:
+    """Read the file name of a part (RFC 7578); `filename*` (RFC 5987) wins where a client sends it."""
+    found = Message()
+    found["content-disposition"] = header.decode("utf-8", "replace")
+    name = found.get_filename()
+    if not name:
+        return None
+    if len(name) > _MAX_NAME or re.search(r"[\x00-\x1f\x7f]", name):
+        raise Malformed("A part's file name is longer than 200 characters, or has control characters.", help=_HELP)
+    return name

@@ -1,0 +1,356 @@
+"""Users, teams, domains and tokens: what every door calls to know and to manage who may come in."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import asdict, replace
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from .audit import Audit
+from .clock import Clock, duration, text_of_time, utc_now
+from .database import Database, Transaction
+from .directory import IdentityStore, IssuedToken, Team, TokenFacts, User, WhoAmI
+from .errors import Conflict, NotAllowed, NotFound, NotSignedIn, Refused, Violation
+from .names import PRODUCT, fault_of_name, fault_of_user, nearest
+from .page import Page, checked_limit, cursor_of, position_of, texts_of
+from .policy import Action, Policy, Principal
+from .tokens import Claims, Signer
+
+ADMIN = "admin"  # the user that the command line acts as on a home; made by `initialise`
+_LONGEST = timedelta(days=3650)
+_DOMAINS_AT_ONCE = 100
+_SCOPES = ("read", "write", "admin")
+_Item = TypeVar("_Item", User, Team, TokenFacts)
+
+
+class Identity:
+    """Knows who is who. Every change is audited in its own transaction, every refused one in another."""
+
+    def __init__(
+        self,
+        database: Database,
+        store: IdentityStore,
+        signer: Signer,
+        policy: Policy,
+        audit: Audit,
+        clock: Clock = utc_now,
+    ) -> None:
+        self._database = database
+        self._store = store
+        self._signer = signer
+        self._policy = policy
+        self._audit = audit
+        self._clock = clock
+
+    # Who is calling -------------------------------------------------------------------------------------------
+
+    def initialise(self) -> IssuedToken:
+        """Make the key pair, the first administrator and their token, on a new home."""
+        self._signer.create()
+        with self._database.write() as tx:
+            self._store.add_user(tx, ADMIN, True, self._now())
+        return self.new_token(self.principal_of_home(), scope="admin")
+
+    def authenticate(self, token: str, door: str = "http") -> Principal:
+        """Tell who a token belongs to. A revoked token, and a team left, count at once, in every process.
+
+        Raises NotSignedIn; for a token that we did not sign, without a reason.
+        """
+        claims = self._signer.verify(token)
+        with self._database.read() as tx:
+            found = self._store.bearer(tx, claims.id)
+        if found is None or (found[0].user, found[0].scope) != (claims.user, claims.scope):
+            raise NotSignedIn("The token is not valid here.")
+        facts, user = found
+        if facts.revoked:
+            raise NotSignedIn("The token was revoked.", help="Ask for a new one: thinmesh token new.")
+        if self._clock().timestamp() >= claims.expires or self._now() >= facts.expires:
+            raise NotSignedIn(f"The token expired at {facts.expires}.", help="Ask for a new one: thinmesh token new.")
+        return Principal(user.name, user.admin, frozenset(user.teams), facts.scope, facts.id, door)
+
+    def principal(self, user: str, admin_scope: bool = False, door: str = "cli") -> Principal:
+        """Act as a user without a token, for doors that know them already. Raises NotFound.
+
+        `admin_scope` lets an administrator act as one.
+        """
+        with self._database.read() as tx:
+            found = self._user(tx, user)
+        scope = "admin" if admin_scope and found.admin else "write"
+        return Principal(found.name, found.admin, frozenset(found.teams), scope, None, door)
+
+    def principal_of_home(self, user: str | None = None, door: str = "cli") -> Principal:
+        """Act on a home: as its administrator, or as the user named (`--as`)."""
+        return self.principal(user or ADMIN, admin_scope=True, door=door)
+
+    def whoami(self, caller: Principal) -> WhoAmI:
+        """Show the caller."""
+        self._policy.require(caller, Action.READ_METADATA)
+        return WhoAmI(caller.user, tuple(sorted(caller.teams)), caller.admin, caller.scope)
+
+    # Teams and domains ----------------------------------------------------------------------------------------
+
+    def create_team(self, caller: Principal, name: str, domains: Sequence[str] = ()) -> Team:
+        """Create a team that the caller leads, or let one that exists work in more domains.
+
+        A domain nobody works in is the team's from then on; into any other a member of a team there lets it
+        in. Raises Refused for wrong names (all at once), Conflict where others have the team's name.
+        """
+        with self._audit.write(caller, "team.create", " ".join([name, *domains[:_DOMAINS_AT_ONCE]])) as tx:
+            self._policy.require(caller, Action.CREATE_TEAM)
+            _refuse_names(name, domains)
+            present = self._store.team(tx, name)
+            if present is None:
+                self._store.add_team(tx, name, self._now())
+                self._store.add_member(tx, name, caller.user, True, self._now())
+                caller = replace(caller, teams=caller.teams | {name})
+            joined = [self._join(tx, caller, name, domain) for domain in dict.fromkeys(domains)]
+            if present and not any(joined) and not self._may_repeat(tx, caller, present, domains):
+                raise Conflict(
+                    f"The team {name} exists already; {', '.join(present.leads)} lead it.",
+                    help=f"Take another name, or ask to be let in: thinmesh team add-member {name} {caller.user}",
+                )
+            return self._team(tx, name)
+
+    def add_member(self, caller: Principal, team: str, user: str, lead: bool = False) -> Team:
+        """Put an existing user into a team, as a lead too where `lead` is set; for its leads. Raises NotFound."""
+        with self._audit.write(caller, "team.add_lead" if lead else "team.add_member", f"{team} {user}") as tx:
+            present = self._team(tx, team)
+            self._policy.require(caller, Action.MANAGE_TEAM, team=team, leads=present.leads)
+            self._store.add_member(tx, team, self._user(tx, user).name, lead, self._now())
+            return self._team(tx, team)
+
+    def remove_member(self, caller: Principal, team: str, user: str) -> Team:
+        """Take a user out of a team; for its leads, and for the user.
+
+        Raises NotFound, and Conflict where the team would be left without a lead.
+        """
+        with self._audit.write(caller, "team.remove_member", f"{team} {user}") as tx:
+            present = self._team(tx, team)
+            leaves = {caller.user} if caller.user == user else set()
+            self._policy.require(caller, Action.MANAGE_TEAM, team=team, leads={*present.leads, *leaves})
+            self._user(tx, user)
+            if present.leads == (user,):
+                raise Conflict(
+                    f"{user} is the only lead of {team}.",
+                    help=f"Make another member a lead first: thinmesh team add-member {team} USER --lead",
+                )
+            self._store.remove_member(tx, team, user)
+            return self._team(tx, team)
+
+    def list_teams(self, caller: Principal, limit: int | None = None, cursor: str | None = None) -> Page:
+        """List teams by name."""
+        self._policy.require(caller, Action.READ_METADATA)
+        after = position_of(cursor, str)
+        with self._database.read() as tx:
+            return _page(lambda size: self._store.teams(tx, size, after), limit, lambda team: team.name)
+
+    def team(self, caller: Principal, name: str) -> Team:
+        """Show one team. Raises NotFound, naming the nearest one."""
+        self._policy.require(caller, Action.READ_METADATA)
+        with self._database.read() as tx:
+            return self._team(tx, name)
+
+    def teams_of_domain(self, tx: Transaction, domain: str) -> Sequence[str]:
+        """Give the teams that work in a domain, the first one first; empty where it is unclaimed."""
+        return self._store.teams_of_domain(tx, domain)
+
+    def claim_domain(self, tx: Transaction, domain: str, team: str) -> None:
+        """Let a team work in a domain; whether it may was judged by the caller of this. Raises NotFound."""
+        self._store.claim_domain(tx, domain, self._team(tx, team).name, self._now())
+
+    def has_team(self, tx: Transaction, team: str) -> bool:
+        """Tell whether there is a team of this name."""
+        return self._store.team(tx, team) is not None
+
+    # Users ----------------------------------------------------------------------------------------------------
+
+    def add_user(self, caller: Principal, name: str, teams: Sequence[str] = (), admin: bool = False) -> User:
+        """Add a user, as a member of the teams named; for administrators.
+
+        Raises Refused for a wrong name, NotFound for an unknown team, Conflict where the user exists and differs.
+        """
+        with self._audit.write(caller, "user.add_admin" if admin else "user.add", name) as tx:
+            self._policy.require(caller, Action.MANAGE_USERS)
+            fault = fault_of_user(name)
+            if fault:
+                raise Refused(f"{fault}.", help="Write the name as in your directory, in lower case.")
+            members = [self._team(tx, team).name for team in teams]
+            if not self._store.add_user(tx, name, admin, self._now()):
+                return _same_user(self._user(tx, name), members, admin)
+            for team in members:
+                self._store.add_member(tx, team, name, False, self._now())
+            return self._user(tx, name)
+
+    def list_users(self, caller: Principal, limit: int | None = None, cursor: str | None = None) -> Page:
+        """List users by name."""
+        self._policy.require(caller, Action.READ_METADATA)
+        after = position_of(cursor, str)
+        with self._database.read() as tx:
+            return _page(lambda size: self._store.users(tx, size, after), limit, lambda user: user.name)
+
+    # Tokens ---------------------------------------------------------------------------------------------------
+
+    def new_token(
+        self, caller: Principal, user: str | None = None, expires: str = "P90D", scope: str = "write"
+    ) -> IssuedToken:
+        """Make a token for the caller; an administrator makes one for anybody. It is shown this once.
+
+        `expires` is an ISO 8601 duration of at most 10 years. Raises NotAllowed for a scope beyond the caller's.
+        """
+        name = caller.user if user is None else user
+        with self._audit.write(caller, "token.new", f"{name} {scope}") as tx:
+            self._policy.require(caller, Action.MANAGE_TOKENS if name == caller.user else Action.ADMINISTER)
+            _refuse_scope(scope)
+            owner = self._user(tx, name)
+            _refuse_wider(caller, owner, scope)
+            lasting = _lasting(expires)
+            now = self._clock().replace(microsecond=0)
+            facts = TokenFacts(
+                id=secrets.token_hex(8),
+                user=name,
+                scope=scope,
+                created=text_of_time(now),
+                expires=text_of_time(now + lasting),
+                created_by=caller.user,
+            )
+            self._store.add_token(tx, facts)
+            claims = Claims(facts.id, name, scope, int(now.timestamp()), int((now + lasting).timestamp()))
+            return IssuedToken(facts.id, self._signer.sign(claims), name, scope, facts.expires)
+
+    def list_tokens(
+        self, caller: Principal, user: str | None = None, limit: int | None = None, cursor: str | None = None
+    ) -> Page:
+        """List the caller's tokens, the newest first; an administrator may name another user."""
+        name = caller.user if user is None else user
+        self._policy.require(caller, Action.MANAGE_TOKENS if name == caller.user else Action.ADMINISTER)
+        position = texts_of(cursor, 2)
+        after = dict(zip(("created", "id"), position, strict=True)) if position else None
+        with self._database.read() as tx:
+            self._user(tx, name)
+            return _page(
+                lambda size: self._store.tokens(tx, name, size, after), limit, lambda token: [token.created, token.id]
+            )
+
+    def revoke_token(self, caller: Principal, id: str) -> TokenFacts:
+        """Revoke a token of the caller's, or anybody's for an administrator; it is refused from then on.
+
+        Raises NotFound; also for a token of somebody else.
+        """
+        with self._audit.write(caller, "token.revoke", id) as tx:
+            self._policy.require(caller, Action.MANAGE_TOKENS)
+            found = self._store.token(tx, id)
+            if found is None or not (found.user == caller.user or caller.administers):
+                raise NotFound("There is no such token of yours.", help="List yours: thinmesh token list")
+            self._store.revoke_token(tx, id, self._now(), caller.user)
+            return self._store.token(tx, id) or found
+
+    def jwks(self) -> dict[str, Any]:
+        """Give the public keys that tokens are verified with (RFC 7517). Needs no token."""
+        return self._signer.jwks()
+
+    # ----------------------------------------------------------------------------------------------------------
+
+    def _now(self) -> str:
+        return text_of_time(self._clock())
+
+    def _join(self, tx: Transaction, caller: Principal, team: str, domain: str) -> bool:
+        """Let the team work in the domain unless it does; tell whether that is new."""
+        there = self._store.teams_of_domain(tx, domain)
+        if team in there:
+            return False
+        self._policy.require(caller, Action.JOIN_DOMAIN, team=team, domain_teams=there)
+        self._store.claim_domain(tx, domain, team, self._now())
+        return True
+
+    def _may_repeat(self, tx: Transaction, caller: Principal, team: Team, domains: Collection[str]) -> bool:
+        """Tell whether the caller could have asked for this before: the team's own people, or who let it in."""
+        if team.name in caller.teams or caller.administers:
+            return True
+        there = [self._store.teams_of_domain(tx, domain) for domain in domains]
+        return bool(there) and all(caller.teams.intersection(teams) for teams in there)
+
+    def _user(self, tx: Transaction, name: str) -> User:
+        found = self._store.user(tx, name)
+        if found is None:
+            raise _unknown(
+                "user", name, self._store.user_names(tx, name[:1]), "Users are added by administrators: thinmesh user"
+            )
+        return found
+
+    def _team(self, tx: Transaction, name: str) -> Team:
+        found = self._store.team(tx, name)
+        if found is None:
+            raise _unknown(
+                "team", name, self._store.team_names(tx, name[:1]), f"Create it: thinmesh team create {name[:63]}"
+            )
+        return found
+
+
+def _unknown(what: str, name: str, known: Collection[str], otherwise: str) -> NotFound:
+    near = nearest(name[:127], known)
+    return NotFound(f"There is no {what} {name[:127]!r}.", help=f"Did you mean {near}?" if near else f"{otherwise}.")
+
+
+def _refuse_names(team: str, domains: Sequence[str]) -> None:
+    faults = [(fault_of_name(team, "team"), "name"), *((fault_of_name(name, "domain"), "domains") for name in domains)]
+    found = [Violation(message=fault, rule="name", column=where) for fault, where in faults if fault]
+    if found:
+        raise Refused("; ".join(each.message for each in found[:10]) + ".", violations=found)
+    if len(domains) > _DOMAINS_AT_ONCE:
+        raise Refused(f"{len(domains)} domains are more than {_DOMAINS_AT_ONCE}.", help="Name fewer at once.")
+
+
+def _same_user(present: User, teams: Collection[str], admin: bool) -> User:
+    if present.admin != admin:
+        raise Conflict(
+            f"The user {present.name} exists already, {'with' if present.admin else 'without'} administrator's rights.",
+            help="Take another name for the new user.",
+        )
+    missing = sorted(set(teams) - set(present.teams))
+    if missing:
+        raise Conflict(
+            f"The user {present.name} exists already, and is not in {', '.join(missing)}.",
+            help=f"Add them: thinmesh team add-member {missing[0]} {present.name}",
+        )
+    return present
+
+
+def _refuse_scope(scope: str) -> None:
+    product = scope.removeprefix("publish:") if scope.startswith("publish:") else None
+    if scope in _SCOPES or (product and PRODUCT.fullmatch(product)):
+        return
+    raise Refused(
+        f"The scope {scope[:80]!r} is not one we know.", help="Scopes are read, write, publish:PRODUCT and admin."
+    )
+
+
+def _refuse_wider(caller: Principal, owner: User, scope: str) -> None:
+    """Refuse a scope beyond the token that asks, or beyond the person it is for."""
+    if scope != "admin":
+        return  # `read` and `publish:` tokens make none (policy), and `write` holds all the others
+    if not caller.administers:
+        raise NotAllowed(
+            "A token cannot make one with a wider scope than its own.",
+            help="Use a token of scope admin, or the command on the platform home.",
+        )
+    if not owner.admin:
+        raise NotAllowed(f"{owner.name} is not an administrator.", help="Ask for a token of scope write.")
+
+
+def _lasting(expires: str) -> timedelta:
+    found = duration(expires)
+    if not timedelta(seconds=1) <= found <= _LONGEST:
+        raise Refused(f"A token lasts from one second to 10 years, not {expires}.", help="Write for example P90D.")
+    return found
+
+
+def _page(fetch: Callable[[int], Sequence[_Item]], limit: int | None, position: Callable[[_Item], Any]) -> Page:
+    """Fetch one item more than is shown: it tells whether there is a next page."""
+    size = checked_limit(limit)
+    found = fetch(size + 1)
+    shown = found[:size]
+    return Page(
+        items=tuple(asdict(item) for item in shown), next=cursor_of(position(shown[-1])) if len(found) > size else None
+    )

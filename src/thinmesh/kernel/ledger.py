@@ -1,0 +1,329 @@
+"""The ledger: the one way by which anything about products changes.
+
+The log is the write-ahead log. A batch of accepted changes is made durable in this order:
+
+    1. objects and commits are written to `data.git` (nobody sees them yet)
+    2. the entries are appended to `log.git`          <- the commit point
+    3. `main` moves to the last entry's commit
+    4. the index transaction commits                  <- readers see it
+
+A crash before 2 leaves nothing; after 2, `recover` finishes 3 and 4 from the log. The index's write
+transaction is open throughout: it is the lease (one writer at a time, also over processes, given up by
+the operating system when a process dies), and it lets every change of a batch see those before it.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from .clock import Clock, text_of_time, utc_now
+from .database import Database, Transaction
+from .errors import Internal, MeshError, Temporary
+from .product import DataFile
+from .repository import DataRepository, LogRepository, Signature
+
+# A batch holds the database's write lock: small enough to let others in, large enough to share the syncs.
+_BATCH = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who did it, by which door, with which token."""
+
+    user: str
+    door: str
+    token: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TableLoad:
+    """New data of one table: the files that replace the present ones, or come after them (append).
+
+    `in_git` tells that the truth is CSVs on `main`, and the files were derived from them.
+    """
+
+    mode: str
+    files: tuple[DataFile, ...]
+    in_git: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ProductChange:
+    """What an entry says of one product: its effective values after the change, whole, and what is new.
+
+    `document`, `odcs` and `readme` are object ids on `main`; `described` is the whole descriptor where nobody
+    wrote one (a folder with only CSVs). `tables` are the records of the tables whose effective contract changed;
+    `loads` the tables with new data, all of publication `publication`; `quality` what was measured on them.
+    """
+
+    product: str
+    event: str
+    domain: str
+    owner: str
+    access: str
+    status: str
+    version: str
+    document: str | None = None
+    described: Mapping[str, Any] | None = None
+    odcs: str | None = None
+    readme: str | None = None
+    tables: Mapping[str, Any] = field(default_factory=dict)
+    publication: str | None = None
+    loads: Mapping[str, TableLoad] = field(default_factory=dict)
+    quality: Mapping[str, Any] = field(default_factory=dict)
+    successor: str | None = None
+
+    def record(self) -> dict[str, Any]:
+        """Render for the log."""
+        found = {name: getattr(self, name) for name in self.__slots__ if getattr(self, name) not in (None, {})}
+        found["loads"] = {
+            name: {"mode": load.mode, "in_git": load.in_git, "files": [file.document() for file in load.files]}
+            for name, load in self.loads.items()
+        }
+        return found
+
+    @classmethod
+    def parse(cls, found: Mapping[str, Any]) -> ProductChange:
+        """Read back what `record` made; fields of later releases are passed over."""
+        known = {name: found[name] for name in cls.__slots__ if name in found}
+        known["loads"] = {
+            name: TableLoad(load["mode"], tuple(DataFile.parse(file) for file in load["files"]), load["in_git"])
+            for name, load in found.get("loads", {}).items()
+        }
+        return cls(**known)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One accepted change, as the log holds it. `old` and `new` are the tips of `main` around it."""
+
+    sequence: int
+    at: str
+    actor: Actor
+    old: str
+    new: str
+    changes: tuple[ProductChange, ...]
+    key: str | None = None
+    id: str = ""
+
+    def encode(self) -> bytes:
+        """Write as the log's text: compact JSON, one entry."""
+        found = {
+            "sequence": self.sequence,
+            "at": self.at,
+            "actor": {"user": self.actor.user, "door": self.actor.door, "token": self.actor.token},
+            "old": self.old,
+            "new": self.new,
+            "changes": [change.record() for change in self.changes],
+        }
+        if self.key:
+            found["key"] = self.key
+        return json.dumps(found, separators=(",", ":"), ensure_ascii=False).encode()
+
+    @classmethod
+    def decode(cls, id: str, text: bytes) -> Entry:
+        """Read back what `encode` wrote."""
+        found = json.loads(text)
+        actor = found["actor"]
+        return cls(
+            sequence=found["sequence"],
+            at=found["at"],
+            actor=Actor(actor["user"], actor["door"], actor.get("token")),
+            old=found["old"],
+            new=found["new"],
+            changes=tuple(ProductChange.parse(change) for change in found["changes"]),
+            key=found.get("key"),
+            id=id,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A change that was judged and may happen.
+
+    Either `edits` (path to object id, or None to remove) become a commit on the tip, with `merged` as second
+    parent, or `commit` is a commit that exists already and descends from the tip; neither: `main` stays.
+    """
+
+    actor: Actor
+    changes: tuple[ProductChange, ...]
+    message: str
+    author: Signature
+    edits: Mapping[str, str | None] = field(default_factory=dict)
+    merged: str | None = None
+    commit: str | None = None
+    key: str | None = None
+
+
+# Judges a change against the state it is handed, under the lease, and gives the draft; None: nothing to do.
+# It may be called once only, and raises a MeshError to refuse.
+Work = Callable[[Transaction, str], Draft | None]
+
+
+class Index(Protocol):
+    """The projection that readers see; it moves in the same transaction as the lease."""
+
+    def cursor(self, tx: Transaction) -> tuple[str, int]:
+        """Give (id, sequence) of the last entry applied; ("", 0) before the first."""
+
+    def apply(self, tx: Transaction, entry: Entry) -> None:
+        """Apply one entry. It was judged before and is never refused here."""
+
+    def move_cursor(self, tx: Transaction, id: str, sequence: int) -> None:
+        """Record that every entry up to this one is applied."""
+
+
+class _Ticket:
+    """One submitted work, and what became of it."""
+
+    def __init__(self, work: Work) -> None:
+        self.work = work
+        self.entry: Entry | None = None
+        self.error: BaseException | None = None
+        self.done = False
+
+    def outcome(self) -> Entry | None:
+        if self.error is not None:
+            raise self.error
+        return self.entry
+
+
+class Ledger:
+    """Takes changes from all doors, one batch at a time."""
+
+    def __init__(
+        self, data: DataRepository, log: LogRepository, database: Database, index: Index, clock: Clock = utc_now
+    ) -> None:
+        self._data = data
+        self._log = log
+        self._database = database
+        self._index = index
+        self._clock = clock
+        self._pending: list[_Ticket] = []
+        self._pending_lock = threading.Lock()
+        self._writing = threading.Lock()
+        self._listeners: list[Callable[[], None]] = []
+
+    def submit(self, work: Work) -> Entry | None:
+        """Run a work under the lease and make its draft durable; give the entry, or None if nothing changed.
+
+        Works that arrive while another batch is being written share one lease, one sync and one ref update.
+        Raises what the work raised, or Temporary where the change could not be made durable.
+        """
+        ticket = _Ticket(work)
+        with self._pending_lock:
+            self._pending.append(ticket)
+        with self._writing:
+            while not ticket.done:
+                self._run_batch(self._take())
+        return ticket.outcome()
+
+    def recover(self) -> int:
+        """Finish what a crash cut off; give the number of entries the index had to catch up."""
+        with self._writing, self._database.write() as tx:
+            return self._catch_up(tx)
+
+    def entries(self, after: str = "") -> Iterator[Entry]:
+        """Read the log after an entry, oldest first."""
+        for id, text in self._log.read(after):
+            yield Entry.decode(id, text)
+
+    def tip(self) -> str:
+        """Give the id of the newest entry; empty where there is none."""
+        return self._log.tip()
+
+    def listen(self, listener: Callable[[], None]) -> None:
+        """Call `listener` after every batch, from the thread that wrote it; it must return at once."""
+        self._listeners.append(listener)
+
+    def _take(self) -> list[_Ticket]:
+        with self._pending_lock:
+            batch, self._pending = self._pending[:_BATCH], self._pending[_BATCH:]
+        return batch
+
+    def _run_batch(self, batch: Sequence[_Ticket]) -> None:
+        try:
+            with self._database.write() as tx:
+                self._catch_up(tx)
+                self._write(tx, batch)
+        except BaseException as error:
+            _fail(batch, error)
+            if not isinstance(error, Exception):
+                raise
+        finally:
+            for ticket in batch:
+                ticket.done = True
+        for listener in self._listeners:
+            listener()
+
+    def _write(self, tx: Transaction, batch: Sequence[_Ticket]) -> None:
+        last, sequence = self._index.cursor(tx)
+        start = tip = self._data.tip()
+        entries: list[Entry] = []
+        for ticket in batch:
+            entry = self._judge(ticket, tx, tip, sequence + 1)
+            if entry is None:
+                continue
+            self._index.apply(tx, entry)
+            entries.append(entry)
+            tip, sequence = entry.new, entry.sequence
+        if not entries:
+            return
+        ids = self._log.append(last, [entry.encode() for entry in entries])
+        if tip != start:
+            self._data.move(start, tip)
+        self._index.move_cursor(tx, ids[-1], sequence)
+
+    def _judge(self, ticket: _Ticket, tx: Transaction, tip: str, sequence: int) -> Entry | None:
+        """Run one work; a refusal is its own and does not touch the rest of the batch."""
+        try:
+            draft = ticket.work(tx, tip)
+            if draft is not None:
+                ticket.entry = self._entry(draft, tip, sequence)
+        except Exception as error:
+            ticket.error = error
+        return ticket.entry
+
+    def _entry(self, draft: Draft, tip: str, sequence: int) -> Entry:
+        new = draft.commit or tip
+        if draft.edits or draft.merged:
+            new = self._data.commit(tip, draft.edits, draft.author, draft.message, draft.merged)
+        return Entry(sequence, text_of_time(self._clock()), draft.actor, tip, new, draft.changes, draft.key)
+
+    def _catch_up(self, tx: Transaction) -> int:
+        """Apply what the log has and the index has not, and move `main` to where the log says."""
+        last, _ = self._index.cursor(tx)
+        if last == self._log.tip():
+            return 0
+        count = 0
+        entry = None
+        for entry in self.entries(last):
+            self._index.apply(tx, entry)
+            count += 1
+        if entry is not None:
+            self._roll_forward(entry)
+            self._index.move_cursor(tx, entry.id, entry.sequence)
+        return count
+
+    def _roll_forward(self, entry: Entry) -> None:
+        tip = self._data.tip()
+        if tip == entry.new:
+            return
+        if not self._data.is_ancestor(tip, entry.new):
+            raise Internal(
+                f"main is at {tip}, which the log does not lead to (its newest entry ends at {entry.new}).",
+                help="Run `thinmesh doctor`; main was moved by something other than this platform.",
+            )
+        self._data.move(tip, entry.new)
+
+
+def _fail(batch: Sequence[_Ticket], error: BaseException) -> None:
+    """Tell everybody in a batch whose end could not be made durable; nobody was acknowledged."""
+    for ticket in batch:
+        if ticket.error is None:
+            ticket.error = error if isinstance(error, MeshError) else Temporary(f"The change was not taken: {error}")
+        ticket.entry = None

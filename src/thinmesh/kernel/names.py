@@ -1,0 +1,72 @@
+"""The rules for names of products, tables, columns, teams and users."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+PRODUCT = re.compile(r"[a-z][a-z0-9_]{0,62}")
+COLUMN = re.compile(r"[a-z_][a-z0-9_]{0,127}")
+_ILLEGAL = re.compile(r"[^a-z0-9_]+")
+# Users come from company directories: e-mail addresses and dotted names are usual there.
+USER = re.compile(r"[a-z0-9][a-z0-9._@+-]{0,126}")
+
+# Frozen: a word is never added for v1. Reserved keywords of DuckDB 2.0 (duckdb_keywords(), category
+# "reserved") and of Trino (language/reserved.html), and the names that SQL engines and the mesh use.
+RESERVED = frozenset(
+    """
+    all alter analyse analyze and any array as asc asof asymmetric auto between both by call case cast check
+    collate column constraint create cross cube current_catalog current_date current_path current_role
+    current_schema current_time current_timestamp current_user data_catalog deallocate default deferrable
+    delete desc describe distinct do drop else end escape except execute exists extract false fetch for
+    foreign from full grant group grouping having in information_schema initially inner insert intersect
+    into is join json_array json_exists json_object json_query json_table json_value lambda lateral
+    leading left like limit listagg localtime localtimestamp main memory mesh natural normalize not null
+    offset on only or order outer pg_catalog pivot pivot_longer pivot_wider placing prepare primary qualify
+    recursive references refs returning right rollup select show skip some summarize symmetric system table
+    temp then to trailing trim true uescape union unique unnest unpivot using values variadic when where
+    window with
+    """.split()
+)
+
+
+def fault_of_name(name: object, what: str) -> str | None:
+    """Say what is wrong with a product, table, team or domain name, or nothing.
+
+    `what` is the noun used in the message.
+    """
+    if not isinstance(name, str) or not PRODUCT.fullmatch(name):
+        return f"{what} name {name!r} must match [a-z][a-z0-9_]{{0,62}}"
+    if name in RESERVED:
+        return f"{what} name {name!r} is reserved"
+    return None
+
+
+def fault_of_column(name: object) -> str | None:
+    """Say what is wrong with a column name, or nothing."""
+    if not isinstance(name, str) or not COLUMN.fullmatch(name):
+        return f"column name {name!r} must match [a-z_][a-z0-9_]{{0,127}}"
+    return None
+
+
+def fault_of_user(name: object) -> str | None:
+    """Say what is wrong with a user name, or nothing."""
+    if not isinstance(name, str) or not USER.fullmatch(name):
+        return f"user name {name!r} must match [a-z0-9][a-z0-9._@+-]{{0,126}}"
+    return None
+
+
+def nearest(name: str, known: Iterable[str], likeness: float = 0.6) -> str | None:
+    """Give the known name nearest to `name`, or nothing where none is as like it (0 to 1)."""
+    # The likeness of long texts takes time in the square of their length, and nobody slips in a name that long.
+    found = get_close_matches(name, list(known), n=1, cutoff=likeness) if len(name) <= 200 else None
+    return found[0] if found else None
+
+
+def legal_name(text: str, longest: int = 120) -> str:
+    """Make a column name of any text: lower case, with `_` for everything but letters, digits and `_`."""
+    if COLUMN.fullmatch(text):
+        return text
+    name = _ILLEGAL.sub("_", text.strip().lower()).strip("_")
+    return (f"_{name}" if name[:1].isdigit() else name)[:longest]

@@ -1,0 +1,92 @@
+"""What the ledger needs of git: the data repository that people push to, and the log that nobody serves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file at one commit: its object id, size in bytes, and git mode (0o100644, 0o120000, …)."""
+
+    id: str
+    size: int
+    mode: int = 0o100644
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """Who a commit is by."""
+
+    name: str
+    email: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileClash:
+    """A file changed on both sides of a merge."""
+
+    path: str
+
+
+class DataRepository(Protocol):
+    """`data.git`. Commits made here are invisible until `move`. Object ids are hexadecimal text."""
+
+    def tip(self) -> str:
+        """Give the commit that `main` is at."""
+
+    def read(self, id: str) -> bytes:
+        """Give a file's content by its object id. Raises KeyError where there is none."""
+
+    def copy(self, id: str, target: str) -> None:
+        """Write a file's content to a path on disk, with flat memory."""
+
+    def file(self, commit: str, path: str) -> File | None:
+        """Find one file at a commit."""
+
+    def files(self, commit: str, folder: str = "") -> Mapping[str, File]:
+        """List the files under a folder, by full path from the repository's top."""
+
+    def add(self, content: bytes) -> str:
+        """Store a file's content and give its object id."""
+
+    def add_from(self, path: str) -> str:
+        """Store a file on disk, with flat memory, and give its object id."""
+
+    def commit(
+        self, parent: str, edits: Mapping[str, str | None], author: Signature, message: str, merged: str | None = None
+    ) -> str:
+        """Make a commit: `parent`'s tree with each path set to an object id, or removed (None).
+
+        `merged` becomes the second parent. Costs stay flat as folders grow (only touched trees are written).
+        """
+
+    def is_ancestor(self, older: str, newer: str) -> bool:
+        """Tell whether `newer` descends from `older` (or is it)."""
+
+    def move(self, old: str, new: str) -> None:
+        """Move `main` from `old` to `new`, compare-and-swap, durably where `git.fsync` is on.
+
+        Raises Conflict where `main` is not at `old`, Temporary where the ref is locked or the disk full.
+        """
+
+
+class LogRepository(Protocol):
+    """`log.git`: an append-only list of entries, each one commit whose message is the entry."""
+
+    def tip(self) -> str:
+        """Give the id of the newest entry; empty where there is none."""
+
+    def append(self, after: str, entries: Sequence[bytes]) -> Sequence[str]:
+        """Append entries after the entry `after` and give their ids; durable when it returns, all or none.
+
+        Raises Conflict where `after` is not the newest.
+        """
+
+    def read(self, after: str = "") -> Iterator[tuple[str, bytes]]:
+        """Give (id, entry) of everything after the entry `after`, oldest first; all of it for the empty text.
+
+        Raises KeyError where `after` is no entry of this log.
+        """

@@ -1,0 +1,317 @@
+"""Settings of a platform: an option, else `THINMESH_<SECTION>__<KEY>`, else the settings file, else the default.
+
+The dataclasses below are the one table of all settings. What reads them, the commented file that `init` writes, and
+the reference all come from it.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import MISSING, Field, dataclass, field, fields
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from .clock import duration
+from .errors import Example, Malformed, Refused, Violation
+from .names import nearest
+
+PREFIX = "THINMESH_"
+_UNITS = {
+    "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12, "kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40
+}  # fmt: skip
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?i?b)", re.IGNORECASE)
+_SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h)")
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+class Unfit(ValueError):
+    """A value that a setting does not take; the message says what it takes."""
+
+
+def size(value: object) -> int:
+    """Read a number of bytes: `50MB`, `1.5 GiB`, or a whole number. Raises Unfit."""
+    found = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
+    if found:
+        return int(float(found[1]) * _UNITS[found[2].lower()])
+    return whole_number(value, "a size like 50MB or 512MiB, or a number of bytes")
+
+
+def memory(value: object) -> int:
+    """Read a size of at least 64 MiB: below that no engine starts. Raises Unfit."""
+    found = size(value)
+    if found < 64 << 20:
+        raise Unfit("a size like 512MiB, at least 64MiB")
+    return found
+
+
+def seconds(value: object) -> float:
+    """Read a time span in seconds: `30s`, `5m`, `1h`, ISO 8601 (`PT30S`), or a number. Raises Unfit."""
+    expected = "a time span like 30s, 5m or PT30S, or a number of seconds"
+    text = value.strip() if isinstance(value, str) else ""
+    found = _SPAN.fullmatch(text)
+    if found:
+        result = float(found[1]) * _SECONDS[found[2]]
+    elif text.startswith("P"):
+        result = _iso_seconds(text, expected)
+    else:
+        result = _number(value, expected)
+    if not 0 < result <= timedelta(days=365).total_seconds():
+        raise Unfit(f"{expected}, above 0 and at most a year")
+    return result
+
+
+def port(value: object) -> int:
+    """Read a TCP port; 0 takes a free one. Raises Unfit."""
+    found = whole_number(value, "a port from 0 to 65535")
+    if found > 65535:
+        raise Unfit("a port from 0 to 65535")
+    return found
+
+
+def count(value: object) -> int:
+    """Read a whole number from 1 to 1000. Raises Unfit."""
+    found = whole_number(value, "a whole number from 1 to 1000")
+    if not 1 <= found <= 1000:
+        raise Unfit("a whole number from 1 to 1000")
+    return found
+
+
+def truth(value: object) -> bool:
+    """Read true or false. Raises Unfit."""
+    words = {"true": True, "false": False}
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.strip().lower() in words:
+        return words[value.strip().lower()]
+    raise Unfit("true or false")
+
+
+def text(value: object) -> str:
+    """Read a text on one line. Raises Unfit."""
+    if isinstance(value, str) and value.isprintable():
+        return value.strip()
+    raise Unfit("a text on one line")
+
+
+def whole_number(value: object, expected: str) -> int:
+    """Read a whole number that is not negative. Raises Unfit, with what is expected."""
+    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,18}", value.strip()):
+        return int(value)
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    raise Unfit(expected)
+
+
+def _number(value: object, expected: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise Unfit(expected)
+    try:
+        return float(value)
+    except ValueError:
+        raise Unfit(expected) from None
+
+
+def _iso_seconds(value: str, expected: str) -> float:
+    try:
+        return duration(value).total_seconds()
+    except Malformed:
+        raise Unfit(expected) from None
+
+
+def _setting(default: str | int | bool, read: Callable[[object], Any], about: str) -> Any:
+    """Declare a setting: its default as it is written in the file, how it is read, and a line about it."""
+    return field(default=read(default), metadata={"written": default, "read": read, "about": about})
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """How `thinmesh up` serves."""
+
+    host: str = _setting("127.0.0.1", text, "The address to listen on; any but loopback needs `--behind-proxy`.")
+    port: int = _setting(8080, port, "The port to listen on; 0 takes a free one.")
+    workers: int = _setting(1, count, "Server processes; this shape runs in one.")
+    url: str = _setting("", text, "The URL that others reach the mesh at; empty: host and port.")
+
+
+@dataclass(frozen=True, slots=True)
+class Git:
+    """What the repository takes."""
+
+    max_file: int = _setting("50MB", size, "The largest CSV that is kept in git; larger ones go to the lake.")
+    fsync: bool = _setting(True, truth, "Whether what was acknowledged survives a power failure.")
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What one SQL statement may use."""
+
+    workers: int = _setting(2, count, "Statements that run at the same time, each in a process of its own.")
+    memory: int = _setting("512MiB", memory, "Memory of one statement, and of one check of data files.")
+    timeout: float = _setting("60s", seconds, "The longest that a statement runs, waiting for a worker included.")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings, by section."""
+
+    server: Server = field(default_factory=Server)
+    git: Git = field(default_factory=Git)
+    query: Query = field(default_factory=Query)
+
+
+SECTIONS: Mapping[str, type] = {"server": Server, "git": Git, "query": Query}
+
+
+def load_settings(
+    file: Path | None, environ: Mapping[str, str], options: Mapping[tuple[str, str], object] | None = None
+) -> Settings:
+    """Read the settings; `options` are those given by the caller, by (section, key), where not None.
+
+    Raises Malformed for a file that is no TOML, Refused with every unknown name and unfit value at once.
+    """
+    faults: list[Violation] = []
+    layers = [
+        [] if file is None else list(_of_file(file, faults)),
+        list(_of_environment(environ, faults)),
+        [_Given(*name, value, "option", None) for name, value in (options or {}).items() if value is not None],
+    ]
+    values: dict[str, dict[str, Any]] = {section: {} for section in SECTIONS}
+    for given in (each for layer in layers for each in layer):
+        setting = _declared(given.section)[given.key]
+        try:
+            values[given.section][given.key] = setting.metadata["read"](given.value)
+        except Unfit as error:
+            message = f"{given.section}.{given.key} must be {error}, not {given.value!r}"
+            faults.append(_fault(message, "value", given.source, given.line))
+    if faults:
+        raise Refused(
+            f"The settings are wrong: {faults[0].message}.",
+            help="Correct the settings that are listed; `docs/reference/settings.md` has all of them.",
+            violations=faults,
+        )
+    return Settings(**{section: kind(**values[section]) for section, kind in SECTIONS.items()})
+
+
+def settings_file() -> str:
+    """Write the settings file of a new home: every setting, commented, at its default."""
+    lines = [
+        "# Settings of this platform home. An option of a command comes first, then the environment",
+        "# (THINMESH_SERVER__PORT=8081), then this file. A line that begins with # is the default.",
+    ]
+    for section, kind in SECTIONS.items():
+        lines += ["", f"# {kind.__doc__}", f"[{section}]"]
+        for each in fields(kind):
+            lines += [f"# {each.metadata['about']}", f"#{each.name} = {_toml(each.metadata['written'])}"]
+    return "\n".join(lines) + "\n"
+
+
+def reference() -> str:
+    """Write the reference of all settings, in Markdown."""
+    lines = [
+        "# Settings",
+        "",
+        "In `thinmesh.toml` of the platform home. An option of a command comes first, then the environment variable,",
+        "then the file. Sizes are written like `50MB` (10^6) or `512MiB` (2^20), time spans like `30s`, `5m`, `1h` or",
+        "in ISO 8601 (`PT30S`).",
+    ]
+    for section, kind in SECTIONS.items():
+        lines += ["", f"## {section}", "", kind.__doc__ or "", ""]
+        lines += ["| key | default | environment | |", "|---|---|---|---|"]
+        for each in fields(kind):
+            default = _toml(each.metadata["written"])
+            variable = _variable(section, each.name)
+            lines.append(f"| `{each.name}` | `{default}` | `{variable}` | {each.metadata['about']} |")
+    return "\n".join(lines) + "\n"
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """A value that somebody gave a setting, and where."""
+
+    section: str
+    key: str
+    value: object
+    source: str
+    line: int | None
+
+
+def _of_file(file: Path, faults: list[Violation]) -> Iterator[_Given]:
+    try:
+        content = file.read_text(encoding="utf-8")
+        found = tomllib.loads(content)
+    except OSError as error:
+        raise Malformed(f"{file} cannot be read: {error.strerror}.", help="Make it readable to this user.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise Malformed(f"{file} is no valid TOML: {error}.", help="Correct that line.") from error
+    for section, members in found.items():
+        if section not in SECTIONS or not isinstance(members, dict):
+            known = ", ".join(SECTIONS)
+            message = (
+                f"[{section}] is no section{_near(section, SECTIONS)}"
+                if section not in SECTIONS
+                else (f"{section} is a section: write [{section}]; the sections are {known}")
+            )
+            faults.append(_fault(message, "unknown_setting", str(file), _line(content, None, section)))
+            continue
+        for key, value in members.items():
+            line = _line(content, section, key)
+            if key in _declared(section):
+                yield _Given(section, key, value, str(file), line)
+            else:
+                message = f"{section}.{key} is no setting{_near(key, _declared(section))}"
+                faults.append(_fault(message, "unknown_setting", str(file), line))
+
+
+def _of_environment(environ: Mapping[str, str], faults: list[Violation]) -> Iterator[_Given]:
+    names = {_variable(section, key): (section, key) for section in SECTIONS for key in _declared(section)}
+    for variable, value in environ.items():
+        if variable in names:
+            yield _Given(*names[variable], value, variable, None)
+        elif variable.startswith(PREFIX) and "__" in variable:
+            message = f"{variable} is no setting{_near(variable, names)}"
+            faults.append(_fault(message, "unknown_setting", "environment", None))
+
+
+def _declared(section: str) -> dict[str, Field[Any]]:
+    return {each.name: each for each in fields(SECTIONS[section]) if each.default is not MISSING}
+
+
+def _variable(section: str, key: str) -> str:
+    return f"{PREFIX}{section.upper()}__{key.upper()}"
+
+
+def _near(name: str, known: Mapping[str, Any]) -> str:
+    near = nearest(name, known)
+    return f"; did you mean {near}?" if near else f"; there are {', '.join(known)}"
+
+
+def _fault(message: str, rule: str, source: str, line: int | None) -> Violation:
+    where = f"{source}:{line}" if line else source
+    return Violation(f"{where}: {message}", rule, file=source, examples=(Example(line),) if line else ())
+
+
+def _line(content: str, section: str | None, key: str) -> int | None:
+    """Find the line that sets a key, or opens a section; tomllib does not tell."""
+    name = rf"[\"']?{re.escape(key)}[\"']?"
+    opening = re.compile(rf"\s*(\[\s*{name}\s*[\].]|{name}\s*[=.])")
+    header = re.compile(r"\s*\[\s*[\"']?([^\]\"']+?)[\"']?\s*\]")
+    current = None
+    for number, line in enumerate(content.splitlines(), 1):
+        found = header.match(line)
+        if section is None and opening.match(line):
+            return number
+        before = "" if current == section else rf"{re.escape(section or '')}\s*\.\s*" if current is None else None
+        if found:
+            current = found[1]
+        elif before is not None and re.match(rf"\s*{before}{name}\s*=", line):
+            return number
+    return None
+
+
+def _toml(value: str | int | bool) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f'"{value}"' if isinstance(value, str) else str(value)

@@ -1,0 +1,100 @@
+"""What the checks look at: one consistent picture of the home."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+
+from thinmesh.kernel.errors import MeshError
+from thinmesh.kernel.product import Product
+from thinmesh.planes.operations.backend import Backends, Projection, Tools
+from thinmesh.planes.operations.model import BROKEN, WARNING
+from thinmesh.planes.operations.reading import LogFacts, read_log, read_on
+
+RESTORE = "thinmesh restore FILE"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Where an invariant does not hold, and the one command that heals it."""
+
+    detail: str
+    heal: str = ""
+    state: str = BROKEN
+
+
+Check = Callable[["Scene"], Iterator[Fault]]
+
+
+def warning(detail: str, heal: str = "") -> Fault:
+    """Make a fault that breaks nothing yet."""
+    return Fault(detail, heal, WARNING)
+
+
+@dataclass
+class Scene:
+    """The home, the log as it reads, and where `main` and the index were at its end.
+
+    `deep` reads every object and data file. `log`, `tip` and `cursor` are of one moment.
+    """
+
+    backends: Backends
+    tools: Tools
+    projections: list[Projection]
+    deep: bool
+    log: LogFacts = field(default_factory=LogFacts)
+    tip: str = ""
+    cursor: tuple[str, int] | None = None
+
+    @classmethod
+    def observe(cls, backends: Backends, tools: Tools, projections: list[Projection], deep: bool) -> Scene:
+        """Read the log, then what came since under the lease, so that no writer is halfway."""
+        scene = cls(backends, tools, projections, deep, read_log(backends.ledger.entries()))
+        try:
+            with backends.database.write() as tx:
+                scene._settle()
+                scene.cursor = backends.index.cursor(tx)
+        except MeshError:
+            scene._settle()  # the database is checked on its own
+        return scene
+
+    def _settle(self) -> None:
+        """Bring the picture to this moment; what cannot be read is told by its own check."""
+        if not self.log.faults:
+            read_on(self.log, self.backends.ledger.entries(self.log.id))
+        try:
+            self.tip = self.backends.data.tip()
+        except MeshError:
+            self.tip = ""
+
+    @property
+    def now(self) -> datetime:
+        """Give the time."""
+        return self.backends.clock()
+
+    @property
+    def commit(self) -> str:
+        """Give the commit that the log ends at."""
+        return self.log.last.new if self.log.last else self.tip
+
+    @cached_property
+    def folders(self) -> Mapping[str, Mapping[str, str]]:
+        """Object ids on `main`, by product folder (`<domain>/<product>`; other files by their path) and path inside.
+
+        One listing for all checks: looking folders up one by one reads a domain's whole tree for each.
+        """
+        found: dict[str, dict[str, str]] = {}
+        for path, file in self.backends.data.files(self.commit).items():
+            domain, _, rest = path.partition("/")
+            product, _, inside = rest.partition("/")
+            found.setdefault(f"{domain}/{product}" if inside else path, {})[inside] = file.id
+        return found
+
+    @cached_property
+    def products(self) -> list[Product]:
+        """All products that the log names, as the index has them."""
+        with self.backends.database.read() as tx:
+            found = [self.backends.index.product(tx, name) for name in sorted(self.log.latest)]
+        return [product for product in found if product]

@@ -1,0 +1,287 @@
+"""What is derived from the sources of truth and can be made again.
+
+The index with its search words, the catalog file, the data files of tables in git, and the event feed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from thinmesh.kernel.database import Transaction
+from thinmesh.kernel.errors import Internal, MeshError
+from thinmesh.kernel.ledger import Entry
+from thinmesh.kernel.product import DataFile, Product
+
+from .backend import Backends, Projection, Tools, Warehouse
+from .model import Progress, Rebuild
+
+_MOST = 100  # failures that are named
+
+
+def projections_of(backends: Backends, tools: Tools) -> list[Projection]:
+    """Give all projections, in the order in which they are rebuilt: each may stand on those before it."""
+    own: list[Projection] = [IndexProjection(backends, tools), CatalogProjection(backends)]
+    own.append(DataProjection(backends, tools))
+    if tools.events:
+        own.append(EventsProjection(backends, tools))
+    return [*own, WarehouseProjection(tools.warehouse)] if tools.warehouse else own
+
+
+class IndexProjection:
+    """The index, with the search words."""
+
+    name = "index"
+
+    def __init__(self, backends: Backends, tools: Tools) -> None:
+        self._backends = backends
+        self._tools = tools
+
+    def sequence(self, tx: Transaction) -> int:
+        """Give the log sequence that it has followed to."""
+        return self._backends.index.cursor(tx)[1]
+
+    def lag(self, tx: Transaction) -> int:
+        """Count the log entries that it has still to take in."""
+        return index_lag(self._backends, tx)
+
+    def faults(self) -> Sequence[str]:
+        """Replay the log beside it, and compare."""
+        backends = self._backends
+        with self._tools.replica(backends.scratch) as replica:
+            replica.follow(backends.ledger.entries())
+            with backends.database.read() as tx:
+                # What was written since the replay began is taken in up to where this reader sees the index.
+                newest = backends.index.cursor(tx)[1]
+                replica.follow(e for e in backends.ledger.entries(replica.cursor[0]) if e.sequence <= newest)
+                if replica.cursor[1] > newest:
+                    return [f"it ends at entry {newest}, and the log at {replica.cursor[1]}"]
+                return replica.differences(tx)
+
+    def rebuild(self, progress: Progress) -> Rebuild:
+        """Replay the log beside it, and put the outcome in its place; writers wait for the last step only."""
+        backends = self._backends
+        newest = _Newest()
+        with self._tools.replica(backends.scratch) as replica:
+            progress("reading the log", 0, 0)
+            replica.follow(newest.of(backends.ledger.entries()))
+            with backends.database.write() as tx:
+                replica.follow(newest.of(backends.ledger.entries(replica.cursor[0])))
+                if newest.entry:
+                    self._settle_main(newest.entry)
+                progress("replacing the index", 0, 0)
+                counts = replica.install(tx)
+        return Rebuild({"entries": newest.entry.sequence if newest.entry else 0, **counts})
+
+    def _settle_main(self, newest: Entry) -> None:
+        """Move `main` to where the log ends, as recovery does: an index at the log's end would keep it from that."""
+        data = self._backends.data
+        tip = data.tip()
+        if tip == newest.new:
+            return
+        if not data.is_ancestor(tip, newest.new):
+            raise Internal(
+                f"main is at {tip}, which the log does not lead to (its newest entry ends at {newest.new}).",
+                help="Run `thinmesh doctor`; main was moved by something other than this platform.",
+            )
+        data.move(tip, newest.new)
+
+
+class CatalogProjection:
+    """`data_catalog.csv` on `main`."""
+
+    name = "catalog_file"
+
+    def __init__(self, backends: Backends) -> None:
+        self._backends = backends
+
+    def sequence(self, tx: Transaction) -> int:
+        """Give the log sequence that it has followed to."""
+        return self._backends.index.position(tx, self._backends.catalog_file.name)
+
+    def lag(self, tx: Transaction) -> int:
+        """Count the log entries between it and the last change that concerns it."""
+        position = self.sequence(tx)
+        concerned = self._backends.index.described_since(tx, position)
+        return 0 if concerned is None else concerned - position
+
+    def faults(self) -> Sequence[str]:
+        """Compare the file on `main` with what it should be; one that has still to follow is no fault."""
+        backends = self._backends
+        with backends.database.read() as tx:
+            if self.lag(tx) or not backends.index.cursor(tx)[1]:
+                return []
+            file = backends.data.file(backends.data.tip(), "data_catalog.csv")
+            if file is None:
+                return ["data_catalog.csv is missing on main"]
+            if backends.data.read(file.id) != backends.catalog_file.content(tx):
+                return ["data_catalog.csv on main does not say what the index says"]
+        return []
+
+    def rebuild(self, progress: Progress) -> Rebuild:
+        """Write the file anew."""
+        backends = self._backends
+        progress("writing the catalog file", 0, 0)
+        with backends.database.write() as tx:
+            backends.index.move_position(tx, backends.catalog_file.name, 0)
+        return Rebuild({"written": backends.catalog_file.follow()})
+
+
+class DataProjection:
+    """The data files of tables in git: Parquet that was derived from the CSVs on `main`."""
+
+    name = "data"
+
+    def __init__(self, backends: Backends, tools: Tools) -> None:
+        self._backends = backends
+        self._tools = tools
+
+    def sequence(self, tx: Transaction) -> int:
+        """Give the log sequence of the index: files are there before an entry names them."""
+        return self._backends.index.cursor(tx)[1]
+
+    def lag(self, tx: Transaction) -> int:
+        """Count as the index does."""
+        return index_lag(self._backends, tx)
+
+    def faults(self) -> Sequence[str]:
+        """Give none: the data files are examined one by one elsewhere (`checks/files.py`)."""
+        return []
+
+    def rebuild(self, progress: Progress) -> Rebuild:
+        """Derive what is missing or changed again, under the paths that the log names; all else stays."""
+        backends = self._backends
+        with backends.database.read() as tx:
+            wanted = list(_derived_files(backends, tx))
+            known = self._tools.store.derived(tx)
+        derived, failed = 0, []
+        for number, (product, table, file) in enumerate(wanted):
+            progress("deriving data files", number, len(wanted))
+            path = backends.location.path(file)
+            if digest(path) in (file.sha256, known.get(file.path, (file.sha256, 0))[0]):
+                continue
+            try:
+                self._derive(product, table, file)
+                derived += 1
+            except (MeshError, OSError) as error:
+                failed.append(f"{product.name}.{table}: {error.detail if isinstance(error, MeshError) else error}")
+        return Rebuild({"checked": len(wanted), "derived": derived}, tuple(failed[:_MOST]))
+
+    def _derive(self, product: Product, table: str, file: DataFile) -> None:
+        backends = self._backends
+        with work_folder(backends.scratch) as folder:
+            made = self._tools.derivation.derive(product, table, file, folder)
+            sha256, size = digest(made), made.stat().st_size
+            if sha256 != file.sha256:
+                # The same rows, written by another release: recorded first, so that the file is never a stranger.
+                with backends.database.write() as tx:
+                    self._tools.store.set_derived(tx, file.path, sha256, size)
+            backends.location.put_back(file, made)
+
+
+class EventsProjection:
+    """What the event feed tells of products. Receipts of requests and grants are not derived, and stay as they are."""
+
+    name = "events"
+
+    def __init__(self, backends: Backends, tools: Tools) -> None:
+        self._backends = backends
+        self._tools = tools
+
+    def sequence(self, tx: Transaction) -> int:
+        """Give the log sequence of the index, in whose transaction events are recorded."""
+        return self._backends.index.cursor(tx)[1]
+
+    def lag(self, tx: Transaction) -> int:
+        """Count as the index does."""
+        return index_lag(self._backends, tx)
+
+    def faults(self) -> Sequence[str]:
+        """Give none: an event cannot be found missing without telling it again."""
+        return []
+
+    def rebuild(self, progress: Progress) -> Rebuild:
+        """Tell again what is missing; an event that is there keeps its place."""
+        tell = self._tools.events
+        count = 0
+        progress("telling events", 0, 0)
+        with self._backends.database.write() as tx:
+            newest = self._backends.index.cursor(tx)[1]
+            for entry in self._backends.ledger.entries():
+                if tell and entry.sequence <= newest:
+                    tell(tx, entry)
+                    count += 1
+        return Rebuild({"entries": count})
+
+
+class WarehouseProjection:
+    """The tables for other engines."""
+
+    def __init__(self, warehouse: Warehouse) -> None:
+        self.name = warehouse.name
+        self.sequence = warehouse.sequence
+        self.lag = warehouse.lag
+        self.faults = warehouse.faults
+        self._warehouse = warehouse
+
+    def rebuild(self, progress: Progress) -> Rebuild:
+        """Make new tables in place of the present ones."""
+        progress("making the tables for other engines", 0, 0)
+        made = self._warehouse.rebuild()
+        return Rebuild({"products": made}, tuple(self._warehouse.faults()))
+
+
+class _Newest:
+    """Remembers the last of the entries that pass."""
+
+    def __init__(self) -> None:
+        self.entry: Entry | None = None
+
+    def of(self, entries: Iterable[Entry]) -> Iterator[Entry]:
+        for entry in entries:
+            self.entry = entry
+            yield entry
+
+
+def index_lag(backends: Backends, tx: Transaction) -> int:
+    """Count the log entries that the index has still to take in. Raises KeyError where it is on another log."""
+    id, sequence = backends.index.cursor(tx)
+    if id == backends.ledger.tip():
+        return 0
+    newest = sequence
+    for entry in backends.ledger.entries(id):
+        newest = entry.sequence
+    return newest - sequence
+
+
+def digest(path: Path) -> str:
+    """Give the sha256 of a file; empty where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return ""
+
+
+@contextmanager
+def work_folder(scratch: Path) -> Iterator[Path]:
+    """Make a folder for files in the making, gone at the end whatever happens."""
+    scratch.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(dir=scratch))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _derived_files(backends: Backends, tx: Transaction) -> Iterator[tuple[Product, str, DataFile]]:
+    for name in backends.index.names(tx):
+        product = backends.index.product(tx, name)
+        for table, state in (product.tables if product else {}).items():
+            for file in state.files:
+                if product and file.source:
+                    yield product, table, file

@@ -1,0 +1,244 @@
+"""What the product plane needs of others, as Protocols."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from thinmesh.kernel.clock import Clock
+from thinmesh.kernel.contract import Table
+from thinmesh.kernel.database import Database, Transaction
+from thinmesh.kernel.ledger import Ledger
+from thinmesh.kernel.policy import Policy
+from thinmesh.kernel.product import DataFile, Product
+from thinmesh.kernel.repository import DataRepository
+
+from .model import CheckJob, CheckResult, Progress, StagedFile, WarehouseFault
+
+
+class Checker(Protocol):
+    """Checks data files against contracts and stages them as Parquet (DESIGN, *Check*)."""
+
+    def check(self, job: CheckJob, progress: Progress = ...) -> CheckResult:
+        """Check all files of a job; faults of the data are in the result, never raised.
+
+        Raises Temporary where the check was stopped for time or memory, or the disk is full.
+        """
+
+
+class Location(Protocol):
+    """Where the immutable data files of products lie. A local folder when embedded; S3 later."""
+
+    kind: str
+
+    def put(self, product: str, table: str, staged: StagedFile, content: str, source: str | None = None) -> DataFile:
+        """Take over a staged file, durably, under a path never used before; the staged file is gone after."""
+
+    def local(self, file: DataFile) -> Path:
+        """Give a local path to read the file at. Raises NotFound where the file is missing."""
+
+    def path(self, file: DataFile) -> Path:
+        """Give the local path of a file, whether it is there or not."""
+
+    def missing(self, file: DataFile) -> bool:
+        """Tell whether the file is absent or has another size than the manifest says."""
+
+    def paths(self) -> set[str]:
+        """List every data file, for vacuum and doctor."""
+
+    def remove(self, path: str) -> None:
+        """Remove a data file that no publication names."""
+
+
+class ProductIndex(Protocol):
+    """What readers see of all products, as of the transaction's moment. Written by the ledger alone."""
+
+    def product(self, tx: Transaction, name: str) -> Product | None:
+        """Find a product, retired ones included."""
+
+    def names(self, tx: Transaction) -> list[str]:
+        """List the names of all products that are not retired."""
+
+    def list(
+        self, tx: Transaction, domain: str | None, owner: str | None, tag: str | None, limit: int, after: str
+    ) -> Sequence[Mapping[str, Any]]:
+        """Give the summaries of up to `limit` active products after the name `after`, by name."""
+
+    def search(self, tx: Transaction, words: str, limit: int, offset: int) -> Sequence[Mapping[str, Any]]:
+        """Give the summaries of active products that have all words (the last one as a prefix), best first."""
+
+    def history(self, tx: Transaction, product: str, limit: int, before: int | None) -> Sequence[Mapping[str, Any]]:
+        """Give what happened to a product, newest first, before the log sequence `before`."""
+
+    def publications(
+        self, tx: Transaction, product: str, limit: int, before: int | None
+    ) -> Sequence[Mapping[str, Any]]:
+        """Give the publications of a product, newest first, before the publication number `before`."""
+
+    def next_publication(self, tx: Transaction, product: str) -> str:
+        """Give the id of the publication that would come next (`p1`, `p2`, …)."""
+
+    def owners(self, tx: Transaction, domain: str) -> Collection[str]:
+        """Give the teams that own, or owned, products in a domain."""
+
+    def owned_by(self, tx: Transaction, teams: Collection[str]) -> Collection[str]:
+        """Give the names of the products that any of the teams owns, retired ones included."""
+
+    def catalog(self, tx: Transaction) -> Sequence[Mapping[str, Any]]:
+        """Give name, domain, owner, description, tables and access of all active products, by name."""
+
+    def described_since(self, tx: Transaction, sequence: int) -> int | None:
+        """Give the newest log sequence at which a descriptor changed, if that is after `sequence`."""
+
+    def position(self, tx: Transaction, projection: str) -> int:
+        """Give the log sequence that a projection has followed to; 0 before the first."""
+
+    def move_position(self, tx: Transaction, projection: str, sequence: int) -> None:
+        """Record how far a projection has followed."""
+
+
+class WarehouseTables(Protocol):
+    """Stages tables in an open format for other engines (DESIGN, *Publish to the warehouse*). Moves no pointer."""
+
+    @property
+    def base(self) -> str:
+        """Give what every location in this warehouse begins with."""
+
+    def stage(
+        self,
+        product: str,
+        table: Table,
+        files: Sequence[DataFile],
+        previous: str | None,
+        properties: Mapping[str, str],
+        anew: bool = ...,
+    ) -> str:
+        """Write a table's present state and give its location, durably; `previous` where that says it all already.
+
+        `properties` tell the publication; empty where the table has no data yet. `anew`: take nothing over. Raises
+        NotFound where a data file is missing or cannot be read under the contract, Temporary where the disk fails.
+        """
+
+    def told(self, location: str) -> Mapping[str, str]:
+        """Give the `properties` that the table at a location was staged with. Raises NotFound where it is damaged."""
+
+    def vacuum(self, present: Collection[str], older_than: float) -> int:
+        """Remove metadata that neither `present` leads to, nor what was written in the last `older_than` seconds."""
+
+
+class WarehousePointers(Protocol):
+    """Keeps which location each table of other engines is at, how far the warehouse has come, and its faults."""
+
+    def touched(self, tx: Transaction, limit: int) -> Sequence[tuple[str, int]]:
+        """Give (name, sequence) of up to `limit` products that changed since the position, oldest change first."""
+
+    def untaken(self, tx: Transaction) -> int:
+        """Count the products that changed since the position, and those with a fault."""
+
+    def move_position(self, tx: Transaction, name: str, sequence: int) -> None:
+        """Record that every product up to this one, in the order of `touched`, was taken."""
+
+    def sequence(self, tx: Transaction, product: str) -> int:
+        """Give the log sequence of a product's last change; 0 where there is none."""
+
+    def provenance(self, tx: Transaction, product: str) -> Mapping[str, Mapping[str, str]]:
+        """Give, for each table with data, its publication, who made it, when, and the commit on `main`."""
+
+    def locations(self, tx: Transaction, product: str) -> Mapping[str, str]:
+        """Give the location of each of a product's tables."""
+
+    def all_locations(self, tx: Transaction) -> Mapping[str, Mapping[str, str]]:
+        """Give the location of every table, by product."""
+
+    def move(self, tx: Transaction, product: str, locations: Mapping[str, str]) -> None:
+        """Make these a product's tables: pointers move, others go."""
+
+    def drop_outside(self, tx: Transaction, base: str) -> None:
+        """Remove the pointers to locations that do not begin with `base`."""
+
+    def restart(self, tx: Transaction) -> None:
+        """Go back to before the first product; pointers stay."""
+
+    def clear(self, tx: Transaction) -> None:
+        """Forget everything."""
+
+    def fault(self, tx: Transaction, product: str) -> WarehouseFault | None:
+        """Give what keeps a product back, if anything does."""
+
+    def faults(self, tx: Transaction) -> Sequence[WarehouseFault]:
+        """Give every product that is kept back, by name."""
+
+    def due(self, tx: Transaction, now: str, limit: int) -> Sequence[str]:
+        """Give up to `limit` products with a fault that are to be tried again."""
+
+    def record_fault(self, tx: Transaction, fault: WarehouseFault) -> None:
+        """Record what keeps a product back, over what did before."""
+
+    def forget_fault(self, tx: Transaction, product: str) -> None:
+        """Record that nothing keeps a product back."""
+
+
+class Teams(Protocol):
+    """What the product plane asks of identity."""
+
+    def teams_of_domain(self, tx: Transaction, domain: str) -> Collection[str]:
+        """Give the teams that work in a domain; empty where it is unclaimed."""
+
+    def claim_domain(self, tx: Transaction, domain: str, team: str) -> None:
+        """Let a team work in a domain; no effect where it works there."""
+
+    def has_team(self, tx: Transaction, team: str) -> bool:
+        """Tell whether there is a team of this name."""
+
+
+class Backends(Protocol):
+    """Everything the product plane works with, joined by bootstrap, each made when it is first asked for."""
+
+    @property
+    def database(self) -> Database:
+        """The platform database."""
+
+    @property
+    def ledger(self) -> Ledger:
+        """The one way to change anything."""
+
+    @property
+    def index(self) -> ProductIndex:
+        """What readers see."""
+
+    @property
+    def data(self) -> DataRepository:
+        """The repository that people clone."""
+
+    @property
+    def checker(self) -> Checker:
+        """The check of data files."""
+
+    @property
+    def location(self) -> Location:
+        """Where data files lie."""
+
+    @property
+    def policy(self) -> Policy:
+        """Who may do what."""
+
+    @property
+    def teams(self) -> Teams:
+        """Who works where."""
+
+    @property
+    def clock(self) -> Clock:
+        """The time."""
+
+    @property
+    def scratch(self) -> Path:
+        """A folder on the location's file system for files in the making."""
+
+    @property
+    def max_file(self) -> int:
+        """The largest CSV that is committed (`git.max_file`), in bytes."""
+
+    @property
+    def max_bytes(self) -> int:
+        """The most that one file may hold after decompression, in bytes."""

@@ -1,0 +1,65 @@
+"""`data_catalog.csv` on `main`: follows the log when a product is registered, changed or retired."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from thinmesh.kernel.database import Transaction
+from thinmesh.kernel.ledger import Actor, Draft
+from thinmesh.kernel.repository import Signature
+
+from .backend import Backends
+
+PATH = "data_catalog.csv"
+COLUMNS = ("name", "domain", "owner", "description", "tables", "access")
+SERVER = Actor("thinmesh", "server")
+SERVER_SIGNATURE = Signature("thinmesh", "thinmesh@thinmesh.invalid")
+
+
+class CatalogFile:
+    """Keeps the catalog file. One commit takes in everything since the last one."""
+
+    name = "catalog_file"
+
+    def __init__(self, backends: Backends) -> None:
+        self._backends = backends
+
+    def follow(self) -> int:
+        """Bring the file up to date; give 1 where it changed."""
+        with self._backends.database.read() as tx:
+            if self._backends.index.described_since(tx, self._cursor(tx)) is None:
+                return 0
+        return int(self._backends.ledger.submit(self._work) is not None)
+
+    def content(self, tx: Transaction) -> bytes:
+        """Write the file as it should be."""
+        text = io.StringIO(newline="")
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        for row in self._backends.index.catalog(tx):
+            writer.writerow([_cell(row, column) for column in COLUMNS])
+        return text.getvalue().encode()
+
+    def _cursor(self, tx: Transaction) -> int:
+        return self._backends.index.position(tx, self.name)
+
+    def _work(self, tx: Transaction, tip: str) -> Draft | None:
+        latest = self._backends.index.described_since(tx, self._cursor(tx))
+        if latest is None:
+            return None
+        self._backends.index.move_position(tx, self.name, latest)
+        id = self._backends.data.add(self.content(tx))
+        present = self._backends.data.file(tip, PATH)
+        if present and present.id == id:
+            return None
+        return Draft(SERVER, (), "Update the catalog file", SERVER_SIGNATURE, {PATH: id})
+
+
+def _cell(row: Mapping[str, Any], column: str) -> str:
+    value = row[column]
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return " ".join(value)
+    return str(value).replace("\r", " ").replace("\n", " ").strip()

@@ -1,0 +1,218 @@
+"""From files handed in to data files that a publication can name: check, stage, store. Moves nothing yet."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from thinmesh.kernel.contract import Table
+from thinmesh.kernel.errors import Violation
+from thinmesh.kernel.ledger import TableLoad
+from thinmesh.kernel.policy import Action, Principal, ProductFacts
+from thinmesh.kernel.product import DataFile, Product, TableState
+
+from .backend import Backends
+from .model import CheckedTable, CheckJob, CheckResult, Progress, StagedFile, TableInput, Upload
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One file of a table as it will be: either handed in now (`upload`), or there already (`kept`).
+
+    `content` is the sha256 of the file as handed in, `blob` its object id where it is a CSV on `main`.
+    """
+
+    content: str
+    upload: Upload | None = None
+    kept: DataFile | None = None
+    blob: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TableChange:
+    """What is to happen to one table's data.
+
+    `sources` are all its files after a replace, or the new ones of an append.
+    """
+
+    name: str
+    mode: str
+    sources: tuple[Source, ...]
+    in_git: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Checked and stored loads, ready for a ledger entry. `tables` are contracts that the check inferred or widened."""
+
+    loads: Mapping[str, TableLoad] = field(default_factory=dict)
+    tables: Mapping[str, Table] = field(default_factory=dict)
+    violations: tuple[Violation, ...] = ()
+    quality: Mapping[str, Any] = field(default_factory=dict)
+    not_checked: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    rows: int = 0
+
+
+@contextmanager
+def scratch_folder(backends: Backends) -> Iterator[Path]:
+    """Make a folder for files in the making, gone at the end whatever happens."""
+    backends.scratch.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(dir=backends.scratch))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def prepare(
+    backends: Backends,
+    caller: Principal,
+    current: Product | None,
+    tables: Mapping[str, Table],
+    changes: Sequence[TableChange],
+    product: str,
+    progress: Progress,
+) -> Prepared:
+    """Check the changes against the contracts in `tables`, and store what was staged.
+
+    Nothing is stored when there are violations. The stored files are named by nothing until the ledger takes them.
+    """
+    with scratch_folder(backends) as folder:
+        result = check(backends, caller, current, tables, changes, folder, progress)
+        if not result.ok:
+            return Prepared(violations=result.violations, not_checked=result.not_checked, rows=result.rows)
+        checked = {found.table.name: found for found in result.tables}
+        loads = {change.name: _store(backends, product, current, change, checked[change.name]) for change in changes}
+    return Prepared(
+        loads=loads,
+        tables={name: found.table for name, found in checked.items() if tables.get(name) != found.table},
+        quality=_quality(result),
+        not_checked=result.not_checked,
+        notes=tuple(note for found in result.tables for note in found.widened),
+        rows=result.rows,
+    )
+
+
+def check(
+    backends: Backends,
+    caller: Principal,
+    current: Product | None,
+    tables: Mapping[str, Table],
+    changes: Sequence[TableChange],
+    folder: Path | None,
+    progress: Progress,
+) -> CheckResult:
+    """Check the changes; stage Parquet in `folder` where one is given."""
+    states = current.tables if current else {}
+    touched = {change.name for change in changes}
+    job = CheckJob(
+        tables=tuple(_input(backends, states.get(change.name), tables.get(change.name), change) for change in changes),
+        staging=folder,
+        others=tuple(
+            (tables.get(name, state.table), _paths(backends, state.files))
+            for name, state in states.items()
+            if name not in touched and state.publication
+        ),
+        foreign=_foreign(backends, caller, [tables[change.name] for change in changes if change.name in tables]),
+        max_bytes=backends.max_bytes,
+    )
+    return backends.checker.check(job, progress)
+
+
+def _input(backends: Backends, state: TableState | None, table: Table | None, change: TableChange) -> TableInput:
+    kept = [source.kept for source in change.sources if source.kept]
+    if change.mode == "append" and state:
+        kept = [*state.files, *kept]
+    uploads = tuple(source.upload for source in change.sources if source.upload)
+    return TableInput(change.name, table, uploads, _paths(backends, kept))
+
+
+def _paths(backends: Backends, files: Sequence[DataFile]) -> tuple[Path, ...]:
+    return tuple(backends.location.local(file) for file in files)
+
+
+def _foreign(
+    backends: Backends, caller: Principal, tables: Sequence[Table]
+) -> dict[str, tuple[Table, tuple[Path, ...]]]:
+    """Find the tables of other products that are referred to, as far as the caller may read them."""
+    found: dict[str, tuple[Table, tuple[Path, ...]]] = {}
+    wanted = {(ref.product, ref.table) for table in tables for ref in table.references if ref.product}
+    if not wanted:
+        return found
+    with backends.database.read() as tx:
+        for name, table in sorted(wanted):
+            product = backends.index.product(tx, name)
+            state = product.tables.get(table) if product and product.status != "retired" else None
+            if (
+                product
+                and state
+                and state.publication
+                and backends.policy.allows(caller, Action.READ_DATA, facts(product))
+            ):
+                found[f"{name}.{table}"] = (state.table, _paths(backends, state.files))
+    return found
+
+
+def facts(product: Product) -> ProductFacts:
+    """Give what the policy must know of a product."""
+    return ProductFacts(product.name, product.domain, product.owner, product.access, product.status)
+
+
+def _store(
+    backends: Backends, product: str, current: Product | None, change: TableChange, checked: CheckedTable
+) -> TableLoad:
+    """Put the staged files into the location, in the order of the sources."""
+    staged = {file.upload: file for file in checked.files}
+    present = list(current.tables[change.name].files) if current and change.name in current.tables else []
+    kept = [source.kept for source in change.sources if source.kept]
+    if change.mode == "append":
+        kept = [*present, *kept]
+    again = dict(zip((file.path for file in kept), checked.restaged, strict=False)) if checked.restaged else {}
+
+    def stored(file: StagedFile, content: str, blob: str | None) -> DataFile:
+        return backends.location.put(product, change.name, file, content, blob)
+
+    def of_kept(file: DataFile) -> DataFile:
+        return stored(again[file.path], file.content, file.source) if file.path in again else file
+
+    def blob_of(source: Source) -> str | None:
+        if not change.in_git or source.upload is None:
+            return source.blob
+        return source.blob or backends.data.add_from(str(source.upload.path))
+
+    def of_source(source: Source) -> DataFile:
+        if source.kept:
+            return replace(of_kept(source.kept), source=source.blob)
+        upload = source.upload.name if source.upload else ""
+        return stored(staged[upload], source.content, blob_of(source))
+
+    files = tuple(of_source(source) for source in change.sources)
+    if change.mode == "append" and again:
+        return TableLoad("replace", (*(of_kept(file) for file in present), *files), change.in_git)
+    return TableLoad(change.mode, files, change.in_git)
+
+
+def _quality(result: CheckResult) -> dict[str, Any]:
+    """Keep what was measured and not checked; examples are data and are not kept."""
+    measured = [{**violation.document(), "examples": []} for violation in result.measured]
+    found: dict[str, Any] = {}
+    if measured:
+        found["measured"] = measured
+    if result.not_checked:
+        found["not_checked"] = list(result.not_checked)
+    return found
+
+
+def discard(backends: Backends, prepared: Prepared, current: Product | None) -> None:
+    """Remove stored files of a publication that did not come about."""
+    present = {file.path for state in (current.tables.values() if current else ()) for file in state.files}
+    for load in prepared.loads.values():
+        for file in load.files:
+            if file.path not in present:
+                backends.location.remove(file.path)

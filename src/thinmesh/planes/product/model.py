@@ -1,0 +1,196 @@
+"""The nouns of the product plane."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from thinmesh.kernel.contract import Table
+from thinmesh.kernel.errors import Violation
+
+# Told what is being done, how much of it is done, and of how much (0: not known). Bytes.
+Progress = Callable[[str, int, int], None]
+
+
+def no_progress(what: str, done: int, total: int) -> None:
+    """Tell nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A data file that somebody hands in: the name it had there, and where it lies on this disk now."""
+
+    name: str
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class TableInput:
+    """What is to be checked for one table.
+
+    `table` is the effective contract with field ids, or None where it is to be inferred; an `inferred` one may
+    be widened.
+    `present` are local paths of the table's data files that stay (append): keys are checked over them too.
+    """
+
+    name: str
+    table: Table | None
+    files: tuple[Upload, ...]
+    present: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CheckJob:
+    """One check: all files of one publication.
+
+    `others` are the product's tables that this publication does not touch, as (table, local paths):
+    references inside the product are judged against them, and by them (a replaced table must not leave
+    them dangling). `foreign` are readable tables of other products, by "product.table", for references
+    that are measured only.
+    `staging` is an empty folder for the Parquet; None where only the verdict is wanted.
+    """
+
+    tables: tuple[TableInput, ...]
+    staging: Path | None = None
+    others: tuple[tuple[Table, tuple[Path, ...]], ...] = ()
+    foreign: Mapping[str, tuple[Table, tuple[Path, ...]]] = field(default_factory=dict)
+    max_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StagedFile:
+    """A Parquet made from one upload: its local path, and the facts that go into the manifest."""
+
+    upload: str
+    path: Path
+    sha256: str
+    rows: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedTable:
+    """A table after the check: its contract (inferred, widened or as given, with field ids), rows and staged files.
+
+    `restaged` replaces the present files, in order, where widening changed a type; empty otherwise.
+    `suggested_keys` are columns that would do as a key (inferred tables only).
+    """
+
+    table: Table
+    rows: int
+    files: tuple[StagedFile, ...] = ()
+    restaged: tuple[StagedFile, ...] = ()
+    widened: tuple[str, ...] = ()
+    suggested_keys: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """The verdict over all files: every violation with exact counts; `ok` when there is none.
+
+    `measured` are rules that never refuse (references across products), in the same shape.
+    `not_checked` names rules that are kept and not checked.
+    """
+
+    tables: tuple[CheckedTable, ...]
+    violations: tuple[Violation, ...] = ()
+    measured: tuple[Violation, ...] = ()
+    not_checked: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Tell whether nothing was found."""
+        return not self.violations
+
+    @property
+    def rows(self) -> int:
+        """Count the rows over all tables."""
+        return sum(table.rows for table in self.tables)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What a reader needs of one table at one moment: its contract, and local paths of its files in order."""
+
+    product: str
+    table: Table
+    publication: str | None
+    files: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What has followed a change, or not yet, and why (INTERFACE, *Conditions*)."""
+
+    type: str
+    state: str
+    reason: str = ""
+    since: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """The reply to register, accept and retire: the whole descriptor in force."""
+
+    product: Mapping[str, Any]
+    created: bool
+    changed: bool
+    conditions: tuple[Condition, ...]
+    links: Mapping[str, str]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """The reply to publish."""
+
+    publication: str | None
+    changed: bool
+    tables: Mapping[str, Mapping[str, int]]
+    conditions: tuple[Condition, ...]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """The reply to check; `violations` in the shape of INTERFACE, *Errors*."""
+
+    ok: bool
+    rows: int
+    violations: tuple[Mapping[str, Any], ...]
+    not_checked: tuple[str, ...]
+    measured: tuple[Mapping[str, Any], ...] = ()
+    tables: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ProductView:
+    """What `show` tells of a product."""
+
+    product: Mapping[str, Any]
+    tables: tuple[Mapping[str, Any], ...]
+    owner: str
+    storage: Mapping[str, Any]
+    freshness: Mapping[str, Any]
+    quality: Mapping[str, Any]
+    lineage: Mapping[str, Any]
+    conditions: tuple[Condition, ...]
+    links: Mapping[str, str]
+    etag: str
+    publication: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class WarehouseFault:
+    """A product whose Iceberg tables could not be brought to its present state.
+
+    `since` is the time of the first of `attempts` failures in a row, `retry` that of the next attempt.
+    """
+
+    product: str
+    since: str
+    attempts: int
+    retry: str
+    detail: str

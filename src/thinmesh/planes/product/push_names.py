@@ -1,0 +1,104 @@
+"""Which paths may be in the shared repository: names that every system takes, and takes for different ones."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Collection, Iterator
+
+from thinmesh.kernel.names import fault_of_name
+
+from .push_messages import printable
+
+SERVERS = ("README.md", "data_catalog.csv")
+_DESCRIBING = ("product.json", "contract.yaml", "README.md")
+_DATA_ELSEWHERE = (".csv.gz", ".csv.zst", ".parquet")
+# What Windows takes for its own in a name, and git on it for a way around `.git` (core.protectNTFS).
+_FOREIGN = re.compile(r'[\\:*?"<>|]')
+_SHORT_GIT = re.compile(r"\.?git(~[0-9]+)?[ .]*", re.IGNORECASE)
+# Bytes of one name that file systems at large take (NAME_MAX).
+_LONGEST = 255
+
+
+def twins(names: Collection[str], new: Collection[str]) -> Iterator[tuple[str, str]]:
+    """Give the pairs of a new name and another one that some file systems cannot tell apart."""
+    first: dict[str, str] = {}
+    plain = all(name.isascii() for name in names)
+    for name in sorted(names):
+        folded = name.lower() if plain else _folded(name)
+        other = first.setdefault(folded, name)
+        if other != name and (name in new or other in new):
+            yield other, name
+
+
+def _folded(name: str) -> str:
+    """Fold case and composition, as APFS, HFS+ and NTFS together would."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKD", name).casefold())
+
+
+def fault_of_path(path: str) -> tuple[str, str] | None:
+    """Say what is wrong with where a file lies, as (rule, message), or nothing."""
+    parts = path.split("/")
+    for part in parts:
+        fault = _fault_of_part(part)
+        if fault:
+            return "name", fault
+    return _fault_of_place(path, parts)
+
+
+def _fault_of_part(part: str) -> str | None:
+    if part.startswith("."):
+        return "names that begin with a dot are not taken (.gitattributes, .gitmodules, .DS_Store, …)"
+    if printable(part) != part:
+        return "the name holds control, invisible or unreadable characters"
+    if _FOREIGN.search(part):
+        return 'the name holds one of \\ : * ? " < > |, which not every system takes'
+    if part != part.rstrip(" .") or _SHORT_GIT.fullmatch(part):
+        return "the name ends in a blank or a dot, or is git's own, which not every system takes"
+    if len(part.encode()) > _LONGEST:
+        return f"the name is longer than {_LONGEST} bytes"
+    return None
+
+
+def _fault_of_place(path: str, parts: list[str]) -> tuple[str, str] | None:
+    if path in SERVERS:
+        return "server_file", "this file is written by the server; leave it as it is on main"
+    if len(parts) < 3:
+        return "place", "files lie in a product's folder: <domain>/<product>/<table>.csv"
+    for name, what in zip(parts, ("domain", "product"), strict=False):
+        fault = fault_of_name(name, what)
+        if fault:
+            return "name", fault
+    if len(parts) > 4:
+        return "place", "a product has no folders below <domain>/<product>/<table>/"
+    return _fault_of_file(parts[1], parts[2:])
+
+
+def _fault_of_file(product: str, parts: list[str]) -> tuple[str, str] | None:
+    """Judge a name inside a product's folder: a misspelt one would be passed over in silence."""
+    name = parts[-1]
+    if len(parts) == 1:
+        meant = next((known for known in _DESCRIBING[:2] if known == name.lower() and known != name), None)
+        if meant:
+            return "name", f"name it {meant}"
+    if name.lower().endswith(_DATA_ELSEWHERE):
+        return "place", f"not taken from git; hand it in with: thinmesh publish {product} {name}"
+    if not name.lower().endswith(".csv"):
+        return None
+    if not name.endswith(".csv"):
+        return "name", f"name it {name[:-4]}.csv"
+    fault = fault_of_name(parts[0].removesuffix(".csv") if len(parts) == 1 else parts[0], "table")
+    return ("name", fault) if fault else None
+
+
+def table_of(path: str) -> str | None:
+    """Give the table whose CSV lies at this path of a product's folder, or nothing where it is no CSV."""
+    parts = path.split("/")[2:]
+    if not parts or not parts[-1].endswith(".csv") or len(parts) > 2:
+        return None
+    return parts[0].removesuffix(".csv") if len(parts) == 1 else parts[0]
+
+
+def is_part_of_product(path: str) -> bool:
+    """Tell whether a file is data of a product: all others are there to be read by people, and small."""
+    return table_of(path) is not None

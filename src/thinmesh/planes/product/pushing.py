@@ -1,0 +1,437 @@
+"""What a push makes of products: judge every touched folder while nobody sees it, then land all of it as one entry."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from thinmesh.kernel.contract import Table, with_ids
+from thinmesh.kernel.database import Transaction
+from thinmesh.kernel.documents import canonical, parse_descriptor
+from thinmesh.kernel.errors import Conflict, MeshError, NotAllowed, Refused, Temporary, Violation
+from thinmesh.kernel.ledger import Draft, ProductChange
+from thinmesh.kernel.names import fault_of_name
+from thinmesh.kernel.policy import Action, Principal
+from thinmesh.kernel.product import Descriptor, Product
+from thinmesh.kernel.repository import DataRepository, File
+
+from .backend import Backends
+from .evolution import Evolution, evolve
+from .loading import Prepared, Source, TableChange, discard, facts, prepare, scratch_folder
+from .model import Upload, no_progress
+from .push import MAIN, Landing, Push, PushContext, PushedChange, Say
+from .push_structure import folder_faults, rights_faults, structural_faults
+from .registration import ATTEMPTS, Registration, Stale, actor_of, change_of, signature_of
+from .sources import csv_paths, digest
+
+# What one push may bring (DESIGN, *Push*); beyond it: publish.
+_BUDGET = 500_000_000
+_DOCUMENTS = ("product.json", "contract.yaml")
+
+# Reads what a push comes to, against the commit that `main` is at: adapters know git, planes do not.
+ReadPush = Callable[[Push, str], PushedChange]
+
+
+@dataclass(slots=True)
+class FolderPlan:
+    """What is to happen to one product: the state it was judged against, and everything the log entry needs."""
+
+    domain: str
+    name: str
+    before: Product | None
+    edits: Mapping[str, str | None]
+    evolution: Evolution | None = None
+    prepared: Prepared = field(default_factory=Prepared)
+    event: str = "changed"
+    files: Mapping[str, File] = field(default_factory=dict)
+    described: Mapping[str, Any] | None = None
+    needs: frozenset[Action] = frozenset()
+
+
+class Pushing:
+    """A `PushHandler` (push.py) over the product plane."""
+
+    def __init__(self, backends: Backends, read: ReadPush) -> None:
+        self._backends = backends
+        self._read = read
+        self._registration = Registration(backends)
+        self._plans: dict[str, list[FolderPlan]] = {}
+        self._lock = threading.Lock()
+
+    def check(self, push: Push, say: Say) -> Sequence[Violation]:
+        """Judge a push that nobody sees yet; give every fault found."""
+        plans, faults = self._judge(push, say)
+        if not faults:
+            self._keep(push.context, plans)
+            return ()
+        for plan in plans:
+            discard(self._backends, plan.prepared, plan.before)
+        return faults
+
+    def land(self, push: Push, say: Say) -> Landing:
+        """Move `main`: to the pushed commit, or to a merge of it."""
+        for _ in range(ATTEMPTS):
+            plans = self._kept(push.context)
+            try:
+                return self._land(push, plans)
+            except Stale:
+                self._drop(push.context)
+                plans, faults = self._judge(push, say)
+                self._keep(push.context, plans)
+                if faults:
+                    raise Refused("The products changed while this was pushed.", violations=faults) from None
+        raise Temporary("The products pushed are being changed by others all the time.")
+
+    def end(self, context: PushContext) -> None:
+        """Forget what was kept for a push."""
+        self._drop(context)
+
+    # Judging --------------------------------------------------------------------------------------------------
+
+    def _judge(self, push: Push, say: Say) -> tuple[list[FolderPlan], list[Violation]]:
+        tip = self._backends.data.tip()
+        change = self._read(push, tip)
+        caller = push.context.caller
+        faults = list(structural_faults(change, max_file=self._backends.max_file))
+        faults += rights_faults(change, lambda folder, paths: self._refusal(caller, folder, paths))
+        spent = sum(edit.new.size for edit in change.net.values() if edit.new and edit.new.size)
+        if spent > _BUDGET:
+            text = f"the push brings {spent:,} bytes; {_BUDGET:,} is the most: use `thinmesh publish` for data"
+            return [], [*faults, Violation(text, "push_size")]
+        broken = {violation.file for violation in faults if violation.file}
+        plans = []
+        for folder in change.folders():
+            edits = {path: edit.new.id if edit.new else None for path, edit in change.edits(folder).items()}
+            if not edits or any(path in broken for path in edits) or folder in broken or f"{folder}/" in broken:
+                continue
+            say(f"checking {folder}")
+            plan, found = self._plan(push, caller, folder, edits, tip, change)
+            plans.append(plan)
+            faults += found
+        return plans, faults
+
+    def _refusal(self, caller: Principal, folder: str, paths: Sequence[str]) -> str | None:
+        """Say why the caller may not touch these paths of a folder, or nothing.
+
+        Whether a new folder may be registered is judged with its descriptor.
+        """
+        product = self._product(folder)
+        if product is None:
+            return None
+        if product.status == "retired":
+            return f"{product.name} was retired, and a retired name is never given away again; choose another one"
+        if product.folder != folder:
+            return f"there is a product {product.name} in the domain {product.domain}; names are unique, choose another"
+        for action in sorted(_needed(paths)):
+            try:
+                self._backends.policy.require(caller, action, product=facts(product))
+            except NotAllowed as error:
+                return f"{error.detail} {error.help}"
+        return None
+
+    def _product(self, folder: str) -> Product | None:
+        with self._backends.database.read() as tx:
+            return self._backends.index.product(tx, folder.partition("/")[2])
+
+    def _plan(
+        self,
+        push: Push,
+        caller: Principal,
+        folder: str,
+        edits: Mapping[str, str | None],
+        tip: str,
+        change: PushedChange,
+    ) -> tuple[FolderPlan, list[Violation]]:
+        """Judge one folder as it would be after the merge."""
+        domain, _, name = folder.partition("/")
+        with self._backends.database.read() as tx:
+            before = self._backends.index.product(tx, name)
+        ours = self._backends.data.files(tip, folder)
+        plan = FolderPlan(domain, name, before, edits, needs=_needed(edits))
+        faults = _clashes(ours, change, folder)
+        plan.files = _merged(ours, change, folder)
+        faults += [fault for fault in folder_faults(plan.files) if fault not in faults]
+        tables = {table: state.table for table, state in before.tables.items()} if before else {}
+        try:
+            if before is None or any(path in edits for path in (f"{folder}/{document}" for document in _DOCUMENTS)):
+                descriptor = self._descriptor(push.repository, plan, folder)
+                # Rows are judged by the tables that its author meant, also where it is refused for something else.
+                tables = {name: with_ids(table, tables.get(name)) for name, table in descriptor.tables.items()} | {
+                    name: table for name, table in tables.items() if name not in descriptor.tables
+                }
+                plan.evolution = self._evolve(caller, descriptor, before)
+                plan.event = "changed" if before else "registered"
+            elif all(path.endswith(".csv") for path in edits):
+                plan.event = "published"
+        except MeshError as error:
+            faults += _as_faults(error, f"{folder}/product.json")
+        faults += _smuggled(plan, folder, tables, change)
+        try:
+            self._load(push, caller, plan, folder, tables, faults)
+        except MeshError as error:
+            faults += _as_faults(error, folder)
+        return plan, faults
+
+    def _descriptor(self, repository: DataRepository, plan: FolderPlan, folder: str) -> Descriptor:
+        """Read the folder's descriptor, or make one for a folder with only CSVs."""
+        file = f"{folder}/product.json"
+        found, odcs = plan.files.get(file), plan.files.get(f"{folder}/contract.yaml")
+        if found is None:
+            plan.described = _described(repository, plan, folder)
+            return parse_descriptor(canonical(plan.described), file=file)
+        contract = repository.read(odcs.id) if odcs else None
+        descriptor = parse_descriptor(repository.read(found.id), file=file, odcs=contract)
+        for field_name, value, wanted in (
+            ("domain", descriptor.domain, plan.domain),
+            ("name", descriptor.name, plan.name),
+        ):
+            if value != wanted:
+                text = f'"{field_name}" is {value}, and the folder says {wanted}: make them the same'
+                raise Refused(text, violations=[Violation(text, field_name, file=file, column=field_name)])
+        return descriptor
+
+    def _evolve(self, caller: Principal, descriptor: Descriptor, before: Product | None) -> Evolution:
+        file = f"{descriptor.domain}/{descriptor.name}/product.json"
+        with self._backends.database.read() as tx:
+            owner = self._registration.authorize(tx, caller, descriptor, before)
+        evolution = evolve(before, descriptor, owner, file)
+        if evolution.faults:
+            raise Refused("The descriptor breaks consumers.", violations=evolution.faults)
+        return evolution
+
+    def _load(
+        self,
+        push: Push,
+        caller: Principal,
+        plan: FolderPlan,
+        folder: str,
+        tables: Mapping[str, Table],
+        faults: list[Violation],
+    ) -> None:
+        """Check the CSVs that changed, and present data where the contract did."""
+        evolution = plan.evolution
+        again = {*evolution.recheck, *evolution.retype} if evolution else set()
+        names = sorted({table for path in plan.edits if (table := _table_of(path, folder))})
+        refused = [fault for name in names if (fault := _misplaced(plan, folder, name, tables))]
+        faults += refused
+        if refused:
+            return
+        with scratch_folder(self._backends) as scratch:
+            changes = []
+            for name in [*names, *sorted(again - {*names})]:
+                if name in names or (plan.before and plan.before.tables[name].in_git):
+                    sources = self._sources(push.repository, plan, folder, name, scratch, fresh=name in again)
+                    changes.append(TableChange(name, "replace", sources, in_git=True))
+            prepared = self._prepared(caller, plan, tables, changes)
+        faults += prepared.violations
+        plan.prepared = prepared
+        if evolution and again and plan.before:
+            outside = [name for name in again if not plan.before.tables[name].in_git and name not in names]
+            if outside:
+                rest = Evolution(**{**_fields(evolution), "recheck": tuple(outside), "retype": ()})
+                self._registration.bring_along(caller, plan.before, rest)
+
+    def _prepared(
+        self,
+        caller: Principal,
+        plan: FolderPlan,
+        tables: Mapping[str, Table],
+        changes: Sequence[TableChange],
+    ) -> Prepared:
+        if not changes:
+            return Prepared()
+        return prepare(self._backends, caller, plan.before, tables, changes, plan.name, no_progress)
+
+    def _sources(
+        self, repository: DataRepository, plan: FolderPlan, folder: str, table: str, scratch: Path, *, fresh: bool
+    ) -> tuple[Source, ...]:
+        """Give all files of a table after the push: those there already are kept, unless all are to be read again."""
+        state = plan.before.tables.get(table) if plan.before else None
+        present = {} if fresh or state is None else {file.source: file for file in state.files if file.source}
+        sources = []
+        for number, path in enumerate(csv_paths(plan.files, folder, table)):
+            blob = plan.files[path].id
+            if blob in present:
+                sources.append(Source(present[blob].content, kept=present[blob], blob=blob))
+                continue
+            local = scratch / f"{table}.{number}.csv"
+            repository.copy(blob, str(local))
+            sources.append(Source(digest(local), upload=Upload(path, local), blob=blob))
+        return tuple(sources)
+
+    # Landing --------------------------------------------------------------------------------------------------
+
+    def _land(self, push: Push, plans: Sequence[FolderPlan]) -> Landing:
+        caller, update = push.context.caller, push.update
+        tips: list[str] = []
+
+        def work(tx: Transaction, tip: str) -> Draft | None:
+            tips[:] = [tip]
+            if self._backends.data.is_ancestor(update.new, tip):
+                return None
+            if update.ref == MAIN and update.old != tip:
+                raise Conflict("main has moved.", help="Run git pull, and push again.")
+            changes = tuple(self._change(tx, caller, plan) for plan in plans)
+            signature = signature_of(caller)
+            if self._backends.data.is_ancestor(tip, update.new):
+                return Draft(actor_of(caller), changes, "", signature, commit=update.new)
+            edits = {path: id for plan in plans for path, id in plan.edits.items()}
+            names = ", ".join(plan.name for plan in plans) or "nothing new"
+            return Draft(actor_of(caller), changes, f"Merge a push of {names}", signature, edits, merged=update.new)
+
+        entry = self._backends.ledger.submit(work)
+        with self._lock:
+            # What the ledger took is no longer ours to throw away.
+            self._plans.pop(push.context.id, None)
+        return Landing(entry.new if entry else tips[0], tips[0])
+
+    def _change(self, tx: Transaction, caller: Principal, plan: FolderPlan) -> ProductChange:
+        current = self._backends.index.product(tx, plan.name)
+        if (current.sequence if current else 0) != (plan.before.sequence if plan.before else 0):
+            raise Stale
+        if current:
+            for action in plan.needs:
+                self._backends.policy.require(caller, action, product=facts(current))
+        folder = f"{plan.domain}/{plan.name}"
+        ids = {name: plan.files.get(f"{folder}/{name}") for name in (*_DOCUMENTS, "README.md")}
+        evolution = plan.evolution or _unchanged(plan)
+        described = plan.described
+        if ids["product.json"] is None and described is None and current:
+            described = _described_as(current)
+        changed = {**(plan.evolution.changed if plan.evolution else {}), **plan.prepared.tables}
+        return change_of(
+            plan.name,
+            plan.event,
+            plan.domain,
+            evolution,
+            document=_id(ids["product.json"]),
+            described=described,
+            odcs=_id(ids["contract.yaml"]),
+            readme=_id(ids["README.md"]),
+            tables=changed,
+            publication=self._backends.index.next_publication(tx, plan.name) if plan.prepared.loads else None,
+            prepared=plan.prepared,
+        )
+
+    # Kept between check and land --------------------------------------------------------------------------------
+
+    def _keep(self, context: PushContext, plans: list[FolderPlan]) -> None:
+        with self._lock:
+            self._plans[context.id] = plans
+
+    def _kept(self, context: PushContext) -> list[FolderPlan]:
+        with self._lock:
+            return self._plans.get(context.id, [])
+
+    def _drop(self, context: PushContext) -> None:
+        with self._lock:
+            plans = self._plans.pop(context.id, [])
+        for plan in plans:
+            discard(self._backends, plan.prepared, plan.before)
+
+
+def _needed(paths: Iterable[str]) -> frozenset[Action]:
+    """Say what touching these paths takes: data alone is publishing, anything else is changing."""
+    return frozenset(Action.PUBLISH if path.endswith(".csv") else Action.CHANGE for path in paths)
+
+
+def _table_of(path: str, folder: str) -> str:
+    """Give the table that a path in a product folder holds data of; empty for other files."""
+    rest = path.removeprefix(f"{folder}/")
+    if not rest.endswith(".csv"):
+        return ""
+    return rest.split("/")[0].removesuffix(".csv")
+
+
+def _merged(ours: Mapping[str, File], change: PushedChange, folder: str) -> dict[str, File]:
+    """Give the folder's files with the push laid over what `main` has."""
+    files = dict(ours)
+    for path, edit in change.edits(folder).items():
+        if edit.new is None:
+            files.pop(path, None)
+        else:
+            files[path] = edit.new
+    return files
+
+
+def _clashes(ours: Mapping[str, File], change: PushedChange, folder: str) -> list[Violation]:
+    """Find the files that changed on both sides, differently."""
+    text = "this file also changed on main since you pulled; run git pull, and push again"
+    return [
+        Violation(text, "clash", file=path)
+        for path, edit in change.edits(folder).items()
+        if _id(ours.get(path)) not in (_id(edit.old), _id(edit.new))
+    ]
+
+
+def _misplaced(plan: FolderPlan, folder: str, table: str, tables: Mapping[str, Table]) -> Violation | None:
+    """Say why a table's CSVs do not belong into the shared repository, or nothing."""
+    state = plan.before.tables.get(table) if plan.before else None
+    access = plan.evolution.access if plan.evolution else (plan.before.access if plan.before else "open")
+    files = csv_paths(plan.files, folder, table)
+    file = files[0] if files else f"{folder}/{table}.csv"
+    why = fault_of_name(table, "table")
+    if not files:
+        return None
+    if why is None and access == "request":
+        why = f"{plan.name} is closed, and its data never enters the shared repository"
+    elif why is None and table in tables and tables[table].classified:
+        why = f"{table} has classified columns, and its data never enters the shared repository"
+    elif why is None and state and state.publication and not state.in_git:
+        why = f"the data of {table} lies outside the repository since {state.publication}"
+    else:
+        return Violation(why, "file_name", file=file, table=table) if why else None
+    return Violation(f"{why}: thinmesh publish {plan.name} {table}.csv", "placement", file=file, table=table)
+
+
+def _smuggled(plan: FolderPlan, folder: str, tables: Mapping[str, Table], change: PushedChange) -> list[Violation]:
+    """Find CSVs of a closed product or a classified table that a commit on the way brings: they stay in the history."""
+    access = plan.evolution.access if plan.evolution else (plan.before.access if plan.before else "open")
+    text = "a commit of this push holds data that never enters the shared repository; take it out of the history"
+    return [
+        Violation(f"{text} (commit {entry.commit[:12]})", "placement", file=entry.path, table=table)
+        for entry in change.entries
+        if entry.path.startswith(f"{folder}/") and (table := _table_of(entry.path, folder))
+        if entry.path not in plan.files and (access == "request" or (table in tables and tables[table].classified))
+    ]
+
+
+def _described(repository: DataRepository, plan: FolderPlan, folder: str) -> dict[str, Any]:
+    """Describe a folder that has only CSVs, by its README's first line."""
+    readme = plan.files.get(f"{folder}/README.md")
+    lines = repository.read(readme.id).decode("utf-8", "replace").splitlines() if readme else []
+    first = next((line.strip("# \t") for line in lines if line.strip("# \t")), "")
+    description = first[:1000] or plan.name.replace("_", " ").capitalize()
+    return {"name": plan.name, "domain": plan.domain, "description": description}
+
+
+def _described_as(current: Product) -> dict[str, Any]:
+    return {"name": current.name, "domain": current.domain, "description": current.descriptor.description}
+
+
+def _unchanged(plan: FolderPlan) -> Evolution:
+    """Give the values in force of a product whose descriptor the push leaves alone."""
+    before = plan.before
+    if before is None:
+        raise Stale
+    return Evolution(before.owner, before.access, before.version, before.status, {}, {})
+
+
+def _as_faults(error: MeshError, file: str) -> list[Violation]:
+    """Turn an error into lines of the refusal."""
+    if error.violations:
+        return list(error.violations)
+    if error.retry:
+        raise error
+    return [Violation(f"{error.detail} {error.help}".strip(), error.code, file=file)]
+
+
+def _id(file: File | None) -> str | None:
+    return file.id if file else None
+
+
+def _fields(evolution: Evolution) -> dict[str, Any]:
+    return {name: getattr(evolution, name) for name in evolution.__slots__}

@@ -1,0 +1,397 @@
+"""Register, change, accept and retire products: everything about the descriptor."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from thinmesh.kernel.contract import Table
+from thinmesh.kernel.database import Transaction
+from thinmesh.kernel.documents import (
+    parse_descriptor,
+    product_json_beside,
+    same_meaning,
+    table_record,
+    with_tables,
+)
+from thinmesh.kernel.errors import Conflict, Malformed, NotFound, Refused, Retired, Temporary, Violation
+from thinmesh.kernel.ledger import Actor, Draft, ProductChange
+from thinmesh.kernel.names import nearest
+from thinmesh.kernel.policy import Action, Principal, ProductFacts
+from thinmesh.kernel.product import Descriptor, Product
+from thinmesh.kernel.repository import Signature
+
+from .backend import Backends
+from .evolution import Evolution, accepted, evolve
+from .loading import Prepared, TableChange, discard, facts, prepare
+from .model import no_progress
+
+# How often a change is judged again when others got in between; each round saw newer state.
+ATTEMPTS = 8
+
+
+class Stale(Exception):
+    """The product changed between judging and writing; judge again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a registration came to."""
+
+    product: str
+    created: bool
+    changed: bool
+    notes: tuple[str, ...] = ()
+
+
+class Registration:
+    """Takes descriptors."""
+
+    def __init__(self, backends: Backends) -> None:
+        self._backends = backends
+
+    def register(
+        self, caller: Principal, document: bytes, *, name: str | None = None, if_match: str | None = None
+    ) -> Outcome:
+        """Register a new product, or change the one of that name; the same again changes nothing.
+
+        `name` is the one the caller addressed, where they did. Raises Refused with every violation at once.
+        """
+        descriptor = parse_descriptor(document)
+        if name is not None and descriptor.name != name:
+            raise Refused(
+                f"The document names {descriptor.name}, the address {name}.",
+                help="A product keeps its name; use one of both.",
+            )
+        for _ in range(ATTEMPTS):
+            try:
+                return self._attempt(caller, descriptor, if_match)
+            except Stale:
+                continue
+        raise Temporary(f"{descriptor.name} is being changed by others all the time.")
+
+    def _attempt(self, caller: Principal, descriptor: Descriptor, if_match: str | None) -> Outcome:
+        backends = self._backends
+        with backends.database.read() as tx:
+            before = backends.index.product(tx, descriptor.name)
+            evolution = self.judge(tx, caller, descriptor, before)
+        prepared = self.bring_along(caller, before, evolution)
+        outcome = Outcome(descriptor.name, before is None, True, prepared.notes)
+        unchanged = before is not None and _same(before, descriptor, evolution)
+
+        def work(tx: Transaction, _tip: str) -> Draft | None:
+            current = backends.index.product(tx, descriptor.name)
+            if (current.sequence if current else 0) != (before.sequence if before else 0):
+                raise Stale
+            if if_match is not None and (current is None or current.etag != if_match):
+                raise Conflict(
+                    f"{descriptor.name} is at {current.etag if current else 'no version'}, not at {if_match}."
+                )
+            self.judge(tx, caller, descriptor, current)
+            if unchanged:
+                return None
+            edits = self._files(descriptor)
+            change = self._change(tx, current, descriptor, evolution, edits, prepared)
+            message = f"{'Register' if current is None else 'Change'} {descriptor.name}"
+            return Draft(actor_of(caller), (change,), message, signature_of(caller), edits)
+
+        try:
+            entry = backends.ledger.submit(work)
+        except BaseException:
+            discard(backends, prepared, before)
+            raise
+        return outcome if entry else replace(outcome, created=False, changed=False)
+
+    def judge(self, tx: Transaction, caller: Principal, descriptor: Descriptor, current: Product | None) -> Evolution:
+        """Decide whether the caller may, and what the descriptor makes of the product. Raises the refusal."""
+        file = f"{descriptor.domain}/{descriptor.name}/product.json"
+        owner = self.authorize(tx, caller, descriptor, current)
+        if current and current.domain != descriptor.domain:
+            raise Refused(
+                f"{current.name} lives in the domain {current.domain}; a product does not move.",
+                help=f'Keep "domain": "{current.domain}", or register a new product and retire this one.',
+            )
+        evolution = evolve(current, descriptor, owner, file)
+        if evolution.faults:
+            raise Refused(f"{descriptor.name} cannot be changed this way.", violations=evolution.faults)
+        return evolution
+
+    def authorize(self, tx: Transaction, caller: Principal, descriptor: Descriptor, current: Product | None) -> str:
+        """Ask the policy, and give the owner team in force. Raises NotAllowed, Retired or Refused."""
+        if current is None:
+            return self._authorize_new(tx, caller, descriptor)
+        if current.status == "retired":
+            raise retired(current)
+        self._backends.policy.require(caller, Action.CHANGE, product=facts(current))
+        owner = descriptor.owner or current.owner
+        if owner != current.owner:
+            self._require_team(tx, owner, descriptor.domain)
+        return owner
+
+    def _authorize_new(self, tx: Transaction, caller: Principal, descriptor: Descriptor) -> str:
+        teams = domain_teams(self._backends, tx, descriptor.domain)
+        owner = descriptor.owner or default_owner(caller, descriptor.domain, teams)
+        if not self._backends.teams.has_team(tx, owner):
+            raise Refused(
+                f"There is no team {owner}.",
+                help=f"Create it: thinmesh team create {owner} --domain {descriptor.domain}",
+            )
+        product = ProductFacts(descriptor.name, descriptor.domain, owner, descriptor.access or "open")
+        self._backends.policy.require(caller, Action.REGISTER, product=product, team=owner, domain_teams=teams)
+        if teams and owner not in teams:
+            self._require_team(tx, owner, descriptor.domain)
+        return owner
+
+    def _require_team(self, tx: Transaction, owner: str, domain: str) -> None:
+        """Refuse an owner that does not exist or does not work in the domain."""
+        if not self._backends.teams.has_team(tx, owner):
+            raise Refused(f"There is no team {owner}.", help="`thinmesh team list` shows the teams.")
+        if owner not in domain_teams(self._backends, tx, domain):
+            raise Refused(
+                f"The team {owner} does not work in the domain {domain}.",
+                help=f"A member of a team in it lets them in: thinmesh team create {owner} --domain {domain}",
+            )
+
+    def bring_along(self, caller: Principal, current: Product | None, evolution: Evolution) -> Prepared:
+        """Judge present data by a tightened contract, and derive it again where types changed.
+
+        Raises Refused with what present data violates.
+        """
+        names = (*evolution.recheck, *evolution.retype)
+        if not current or not names:
+            return Prepared()
+        backends = self._backends
+        changes = [_present(backends, current, name) for name in names]
+        prepared = prepare(backends, caller, current, evolution.tables, changes, current.name, no_progress)
+        if prepared.violations:
+            raise Refused(
+                f"The data present in {current.name} violates the new contract.",
+                help="Loosen the rule, or publish data that satisfies it first.",
+                violations=prepared.violations,
+            )
+        if not evolution.retype:
+            discard(backends, prepared, current)
+            return Prepared(quality=prepared.quality)
+        return prepared
+
+    def _files(self, descriptor: Descriptor) -> dict[str, str | None]:
+        """Store the documents and give the edits on `main`."""
+        folder = f"{descriptor.domain}/{descriptor.name}"
+        add = self._backends.data.add
+        if descriptor.odcs is None:
+            return {f"{folder}/product.json": add(descriptor.document)}
+        return {
+            f"{folder}/product.json": add(product_json_beside(descriptor)),
+            f"{folder}/contract.yaml": add(descriptor.odcs),
+        }
+
+    def _change(
+        self,
+        tx: Transaction,
+        current: Product | None,
+        descriptor: Descriptor,
+        evolution: Evolution,
+        edits: Mapping[str, str | None],
+        prepared: Prepared,
+    ) -> ProductChange:
+        folder = f"{descriptor.domain}/{descriptor.name}"
+        readme = self._backends.data.file(self._backends.data.tip(), f"{folder}/README.md") if current else None
+        return change_of(
+            descriptor.name,
+            "changed" if current else "registered",
+            descriptor.domain,
+            evolution,
+            document=edits.get(f"{folder}/product.json"),
+            odcs=edits.get(f"{folder}/contract.yaml"),
+            readme=readme.id if readme else None,
+            tables={**evolution.changed, **prepared.tables},
+            publication=self._backends.index.next_publication(tx, descriptor.name) if prepared.loads else None,
+            prepared=prepared,
+        )
+
+    def accept(self, caller: Principal, name: str) -> Outcome:
+        """Freeze the inferred tables of a product into its contract, written into its `product.json` on `main`."""
+        with self._backends.database.read() as tx:
+            current = live_product(self._backends, tx, name)
+        self._backends.policy.require(caller, Action.CHANGE, product=facts(current))
+        if not any(state.table.inferred for state in current.tables.values()):
+            return Outcome(name, created=False, changed=False)
+        if current.descriptor.odcs is not None:
+            raise Refused(
+                f"The contract of {name} is an ODCS document; its author adds the tables there.",
+                help=f"See what was inferred: thinmesh show {name} --format odcs; then register it completed.",
+            )
+        tables = {table: accepted(state.table) for table, state in current.tables.items()}
+        document = with_tables(current.descriptor.document, tables)
+        return replace(self.register(caller, document, name=name), created=False)
+
+    def retire(self, caller: Principal, name: str, successor: str | None) -> Outcome:
+        """Retire a product: its name stays taken, its folder leaves `main`, its history stays."""
+        backends = self._backends
+
+        def work(tx: Transaction, tip: str) -> Draft | None:
+            current = backends.index.product(tx, name)
+            if current is None:
+                raise unknown(backends, tx, name)
+            backends.policy.require(caller, Action.CHANGE, product=facts(current))
+            if current.status == "retired":
+                if successor in (None, current.successor):
+                    return None
+                raise retired(current)
+            if successor is not None:
+                _check_successor(live_product(backends, tx, successor), name)
+            files = backends.data.files(tip, current.folder)
+            change = ProductChange(
+                name, "retired", current.domain, current.owner, current.access, "retired", current.version,
+                document=_id_of(files, current, "product.json"),
+                described=None if f"{current.folder}/product.json" in files else _described(current),
+                odcs=_id_of(files, current, "contract.yaml"),
+                readme=_id_of(files, current, "README.md"),
+                successor=successor,
+            )  # fmt: skip
+            edits: dict[str, str | None] = dict.fromkeys(files)
+            return Draft(actor_of(caller), (change,), f"Retire {name}", signature_of(caller), edits)
+
+        return Outcome(name, created=False, changed=backends.ledger.submit(work) is not None)
+
+
+def change_of(
+    name: str,
+    event: str,
+    domain: str,
+    evolution: Evolution,
+    *,
+    document: str | None,
+    odcs: str | None,
+    readme: str | None,
+    tables: Mapping[str, Table],
+    publication: str | None,
+    prepared: Prepared,
+    described: Mapping[str, Any] | None = None,
+) -> ProductChange:
+    """Write down a product's change for the log."""
+    return ProductChange(
+        product=name,
+        event=event,
+        domain=domain,
+        owner=evolution.owner,
+        access=evolution.access,
+        status=evolution.status,
+        version=evolution.version,
+        document=document,
+        described=described,
+        odcs=odcs,
+        readme=readme,
+        tables={table: table_record(found) for table, found in tables.items()},
+        publication=publication,
+        loads=prepared.loads,
+        quality=prepared.quality,
+    )
+
+
+def live_product(backends: Backends, tx: Transaction, name: str) -> Product:
+    """Find a product that is not retired. Raises NotFound with the nearest name, or Retired with the successor."""
+    product = backends.index.product(tx, name)
+    if product is None:
+        raise unknown(backends, tx, name)
+    if product.status == "retired":
+        raise retired(product)
+    return product
+
+
+def unknown(backends: Backends, tx: Transaction, name: str) -> NotFound:
+    """Make the error for a name that no product has."""
+    near = nearest(name, backends.index.names(tx))
+    return NotFound(
+        f"There is no product {name[:80]}.",
+        help=f"Did you mean {near}?" if near else "`thinmesh list` shows all products.",
+    )
+
+
+def retired(product: Product) -> Retired:
+    """Make the error for a retired product."""
+    return Retired(
+        f"{product.name} was retired on {product.changed[:10]}.",
+        help=f"Use {product.successor}." if product.successor else "No successor is named; its history stays.",
+    )
+
+
+def domain_teams(backends: Backends, tx: Transaction, domain: str) -> Collection[str]:
+    """Give the teams that work in a domain: those let in, and those that own, or owned, a product there."""
+    return {*backends.teams.teams_of_domain(tx, domain), *backends.index.owners(tx, domain)}
+
+
+def default_owner(caller: Principal, domain: str, teams: Collection[str]) -> str:
+    """Give the owner team where none is named: the caller's only one there; for administrators, its only one."""
+    own = sorted(caller.teams & set(teams)) if teams else sorted(caller.teams)
+    if not own and caller.administers:
+        own = sorted(teams)
+    if len(own) == 1:
+        return own[0]
+    if own:
+        raise Malformed(f"Which team owns it: {', '.join(own)}?", help='Add "owner" to the descriptor.')
+    if caller.teams and teams:
+        raise Malformed(
+            f"The domain {domain} belongs to {', '.join(sorted(teams))}; none of your teams works in it.",
+            help="Ask one of their members to let your team in: thinmesh team create YOUR_TEAM --domain " + domain,
+        )
+    raise Malformed(
+        "No team is named as the owner, and you are in none.",
+        help=f"Create one: thinmesh team create NAME --domain {domain}",
+    )
+
+
+def actor_of(caller: Principal) -> Actor:
+    """Say who acts, for the log."""
+    return Actor(caller.user, caller.door, caller.token)
+
+
+def signature_of(caller: Principal) -> Signature:
+    """Say who a commit is by; the address is not a mailbox."""
+    email = caller.user if "@" in caller.user else f"{caller.user}@thinmesh.invalid"
+    return Signature(caller.user, email)
+
+
+def _same(current: Product, descriptor: Descriptor, evolution: Evolution) -> bool:
+    """Tell whether registering again would change nothing."""
+    before = current.descriptor
+    same_document = (
+        descriptor.odcs == before.odcs
+        if descriptor.odcs is not None or before.odcs is not None
+        else same_meaning(descriptor.document, before.document)
+    )
+    same_values = (current.owner, current.access, current.status, current.version) == (
+        evolution.owner,
+        evolution.access,
+        evolution.status,
+        evolution.version,
+    )
+    return same_document and same_values and not evolution.changed
+
+
+def _present(backends: Backends, current: Product, name: str) -> TableChange:
+    """Make a replace of a table by its own present data, from the CSVs where there are any."""
+    from .sources import present_sources
+
+    return TableChange(name, "replace", present_sources(backends, current, name), current.tables[name].in_git)
+
+
+def _check_successor(successor: Product, name: str) -> None:
+    if successor.name == name:
+        raise Refused(f"{name} cannot succeed itself.", help="Name another product.")
+
+
+def _id_of(files: Mapping[str, Any], current: Product, name: str) -> str | None:
+    found = files.get(f"{current.folder}/{name}")
+    return found.id if found else None
+
+
+def _described(current: Product) -> dict[str, Any]:
+    return {"name": current.name, "domain": current.domain, "description": current.descriptor.description}
+
+
+def refused(detail: str, violations: Collection[Violation]) -> Refused:
+    """Make a refusal that lists everything found."""
+    count = sum(violation.count for violation in violations)
+    return Refused(f"{detail} ({count} fault{'s' if count != 1 else ''} found).", violations=violations)

@@ -1,0 +1,105 @@
+"""The files of a table: what was handed in, what is there, and where each belongs on `main`."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from thinmesh.kernel.errors import Refused, Violation
+from thinmesh.kernel.names import fault_of_name, nearest
+from thinmesh.kernel.product import DataFile, Product
+
+from .backend import Backends
+from .loading import Source
+from .model import Upload
+
+FORMATS = (".csv", ".csv.gz", ".csv.zst", ".parquet")
+
+
+def by_table(uploads: Sequence[Upload], known: Sequence[str] = ()) -> dict[str, list[Upload]]:
+    """Group uploads by the table each belongs to: `<table>.<format>` or `<table>/<any>.csv`.
+
+    Raises Refused with every file whose name says no table or no format we take.
+    """
+    found: dict[str, list[Upload]] = {}
+    faults = []
+    for upload in uploads:
+        table, fault = _table_of(upload.name)
+        if fault:
+            near = nearest(table, known)
+            hint = f"; did you mean {near}?" if near else ""
+            faults.append(Violation(fault + hint, "file_name", file=upload.name))
+        else:
+            found.setdefault(table, []).append(upload)
+    for table, files in found.items():
+        names = [upload.name for upload in files]
+        faults += [
+            Violation(f"{name} is handed in twice", "file_name", file=name, table=table)
+            for name in sorted({name for name in names if names.count(name) > 1})
+        ]
+    if faults:
+        raise Refused(
+            "Some files do not say which table they are.",
+            help=f"Name each file <table> and one of {' '.join(FORMATS)}; more files of a table: <table>/<part>.csv.",
+            violations=faults,
+        )
+    return found
+
+
+def _table_of(name: str) -> tuple[str, str | None]:
+    parts = Path(name).parts
+    folder, file = (parts[-2] if len(parts) > 1 else ""), (parts[-1] if parts else "")
+    stem, _, ending = file.partition(".")
+    if f".{ending}".lower() not in FORMATS:
+        return stem, f"{file!r} is not a {', '.join(FORMATS)} file"
+    table = stem if not fault_of_name(stem, "table") and not folder else (folder if folder else stem)
+    return table, fault_of_name(table, "table")
+
+
+def is_plain_csv(upload: Upload) -> bool:
+    """Tell whether a file can be committed as it is."""
+    return upload.name.lower().endswith(".csv")
+
+
+def digest(path: Path) -> str:
+    """Give the sha256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def fits_git(backends: Backends, uploads: Sequence[Upload]) -> bool:
+    """Tell whether files may be committed by their kind and size."""
+    return all(is_plain_csv(upload) and upload.path.stat().st_size <= backends.max_file for upload in uploads)
+
+
+def csv_paths(paths: Mapping[str, object], folder: str, table: str) -> list[str]:
+    """List the CSVs of a table among paths on `main`, in row order: `t.csv`, or `t/*.csv` naturally sorted."""
+    own = f"{folder}/{table}.csv"
+    inside = [path for path in paths if path.startswith(f"{folder}/{table}/") and path.endswith(".csv")]
+    return ([own] if own in paths else []) + sorted(inside, key=_natural)
+
+
+def _natural(path: str) -> list[tuple[int, str]]:
+    """Sort `p2` before `p10`."""
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", path)]
+
+
+def present_sources(backends: Backends, current: Product, table: str) -> tuple[Source, ...]:
+    """Hand in a table's present data once more, as the CSVs they came from where these are known, else as Parquet."""
+    return tuple(
+        _again(backends, current, table, file, number) for number, file in enumerate(current.tables[table].files)
+    )
+
+
+def _again(backends: Backends, current: Product, table: str, file: DataFile, number: int) -> Source:
+    if file.source is None:
+        upload = Upload(f"{table}/{number}.parquet", backends.location.local(file))
+        return Source(file.content, upload=upload)
+    backends.scratch.mkdir(parents=True, exist_ok=True)
+    path = Path(tempfile.mkdtemp(dir=backends.scratch)) / f"{number}.csv"
+    backends.data.copy(file.source, str(path))
+    blob = file.source if current.tables[table].in_git else None
+    return Source(file.content, upload=Upload(f"{table}/{number}.csv", path), blob=blob)

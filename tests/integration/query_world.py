@@ -1,0 +1,119 @@
+"""A small mesh for the query tests: real Parquet with field ids, a real catalog in memory, grants, a real log."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from thinmesh.kernel.contract import Column
+from thinmesh.kernel.errors import NotAllowed, NotFound
+from thinmesh.kernel.names import nearest
+from thinmesh.kernel.policy import Principal
+from thinmesh.planes.query.model import ReadableTable, Statement, TableName
+
+_ARROW = {
+    "integer": pa.int64(),
+    "number": pa.float64(),
+    "boolean": pa.bool_(),
+    "date": pa.date32(),
+    "time": pa.time64("us"),
+    "timestamp": pa.timestamp("us"),
+}
+
+
+def arrow_type(column: Column) -> pa.DataType:
+    if column.decimal:
+        return pa.decimal128(*column.decimal)
+    if column.zoned:
+        return pa.timestamp("us", "UTC")
+    return _ARROW.get(column.logical_type, pa.string())
+
+
+def value_of(column: Column, value):
+    if not isinstance(value, str):
+        return value
+    if column.decimal:
+        return Decimal(value)
+    readers = {"date": date.fromisoformat, "time": time.fromisoformat, "timestamp": datetime.fromisoformat}
+    return readers.get(column.logical_type, str)(value)
+
+
+def write(lake: Path, product: str, table: str, columns: Sequence[Column], rows: Sequence[Sequence]) -> Path:
+    """Write one data file as the check engine does: field ids, no trust in names."""
+    schema = pa.schema([
+        pa.field(column.name, arrow_type(column), metadata={"PARQUET:field_id": str(column.id)}) for column in columns
+    ])  # fmt: skip
+    arrays = [
+        pa.array([value_of(column, row[place]) for row in rows], arrow_type(column))
+        for place, column in enumerate(columns)
+    ]
+    path = lake / product / table / f"{secrets.token_hex(8)}.parquet"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.table(arrays, schema=schema), path)
+    return path
+
+
+class Catalog:
+    """Tables of open and closed products; `granted` are (user, product)."""
+
+    def __init__(self, tables: Sequence[ReadableTable], closed: Sequence[str] = ()) -> None:
+        self.tables = {table.name: table for table in tables}
+        self.closed = set(closed)
+        self.granted: set[tuple[str, str]] = set()
+
+    def may(self, caller: Principal, product: str) -> bool:
+        return product not in self.closed or (caller.user, product) in self.granted
+
+    def resolve(self, caller: Principal, names: Sequence[TableName]) -> list[ReadableTable]:
+        found = []
+        for name in names:
+            table = self.describe(caller, name)
+            if not self.may(caller, name.product):
+                raise NotAllowed(f"The data of {name.product} needs a grant.", help=f"thinmesh request {name.product}")
+            found.append(table)
+        return found
+
+    def readable(self, caller: Principal) -> list[ReadableTable]:
+        return [table for name, table in self.tables.items() if self.may(caller, name.product)]
+
+    def describe(self, caller: Principal, name: TableName) -> ReadableTable:
+        if name not in self.tables:
+            near = nearest(str(name), map(str, self.tables))
+            raise NotFound(f"There is no table {name}.", help=f"Did you mean {near}?" if near else "")
+        return self.tables[name]
+
+
+class MemoryLog:
+    """A query log in memory."""
+
+    def __init__(self) -> None:
+        self.entries: dict[tuple[str, str], Statement] = {}
+
+    def record(self, statements: Sequence[Statement]) -> None:
+        self.entries |= {(one.user, one.id): one for one in statements}
+
+    def find(self, user: str | None, id: str) -> Statement | None:
+        found = [one for one in self.entries.values() if one.id == id and user in (None, one.user)]
+        return max(found, key=lambda one: one.started, default=None)
+
+    def list(self, user: str | None, limit: int, before: Sequence[str] | None) -> list[Statement]:
+        def position(one: Statement) -> tuple[str, str, str]:
+            return (one.started, one.user, one.id)
+
+        found = [one for one in self.entries.values() if user in (None, one.user)]
+        if before is not None:
+            found = [one for one in found if position(one) < tuple(before)]
+        return sorted(found, key=position, reverse=True)[:limit]
+
+    def interrupted(self) -> None:
+        pass
+
+
+def moment() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,89 @@
+"""A real home, and a real server on it, for tests of the doors."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+COMMAND = [sys.executable, "-m", "thinmesh.interface.cli"]
+
+
+def environment(**more: str) -> dict[str, str]:
+    """Give an environment in which nothing of this machine's settings shows."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "PYTHONPATH") if name in os.environ}
+    return {**kept, "LC_ALL": "C.UTF-8", "GIT_CONFIG_NOSYSTEM": "1", **more}
+
+
+def cli(
+    *arguments: str, home: Path | None = None, stdin: str | None = None, folder: Path | None = None, **more: str
+) -> subprocess.CompletedProcess[str]:
+    """Run one command line as a user does."""
+    where = {"THINMESH_HOME": str(home)} if home else {}
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        capture_output=True,
+        text=True,
+        input=stdin,
+        cwd=folder,
+        env=environment(**where, **more),
+        timeout=60,
+        check=False,
+    )
+
+
+def cli_json(*arguments: str, code: int = 0, **more: Any) -> Any:
+    """Run one command line with --json and give its document; stdout must hold nothing else."""
+    done = cli(*arguments, "--json", **more)
+    assert done.returncode == code, done.stdout + done.stderr
+    return json.loads(done.stdout)
+
+
+def make_home(folder: Path) -> tuple[Path, str]:
+    """Make a home and give it with the administrator's token."""
+    made = cli_json("init", str(folder / "home"))
+    return Path(made["home"]), made["admin_token"]
+
+
+@contextmanager
+def up(home: Path, *arguments: str) -> Iterator[str]:
+    """Serve a home until the block ends; gives the URL. The server must end in peace."""
+    with (home / "run" / "stderr.log").open("w") as log:
+        process = subprocess.Popen(
+            [*COMMAND, "up", "--port", "0", *arguments],
+            env=environment(THINMESH_HOME=str(home)),
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        )
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert line, (home / "run" / "stderr.log").read_text()
+        yield json.loads(line)["url"]
+    finally:
+        process.terminate()
+        code = process.wait(30)
+        if process.stdout:
+            process.stdout.close()
+    assert code == 0, (home / "run" / "stderr.log").read_text()
+
+
+def register(home: Path, name: str, **more: Any) -> Any:
+    """Register a product on a home."""
+    descriptor = {"name": name, "domain": "aviation", "description": f"About {name}", **more}
+    return cli_json("register", "-", home=home, stdin=json.dumps(descriptor))
+
+
+def write_csv(folder: Path, name: str, rows: Sequence[Mapping[str, Any]]) -> Path:
+    """Write a CSV file."""
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = [",".join(rows[0]), *(",".join(str(value) for value in row.values()) for row in rows)]
+    path.write_text("\n".join(lines) + "\n")
+    return path

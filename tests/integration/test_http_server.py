@@ -1,0 +1,97 @@
+"""How the server starts and stops."""
+
+import json
+import shutil
+import subprocess
+import tempfile
+import threading
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.integration.running import COMMAND, cli, cli_json, environment, make_home, up
+
+
+@pytest.fixture
+def home(tmp_path):
+    return make_home(tmp_path)[0]
+
+
+def test_a_second_server_is_told_who_holds_the_home(home):
+    with up(home) as url:
+        found = cli_json("up", "--port", "0", home=home, code=5)
+        assert url in found["detail"]
+        assert found["retry"] is True
+
+
+def test_a_taken_port_is_said(home, tmp_path):
+    other = make_home(tmp_path / "other")[0]
+    with up(home) as url:
+        found = cli_json("up", "--port", url.rsplit(":", 1)[1], home=other, code=5)
+        assert "--port 0" in found["help"]
+
+
+def test_plain_http_is_not_shown_to_other_machines(home):
+    found = cli_json("up", "--host", "0.0.0.0", "--port", "0", home=home, code=1)
+    assert "--behind-proxy" in found["help"]
+    with up(home, "--host", "0.0.0.0", "--behind-proxy") as url:
+        port = url.rsplit(":", 1)[1]
+        assert httpx.get(f"http://127.0.0.1:{port}/operations/v1/health/live").json() == {"status": "live"}
+
+
+def test_more_than_one_process_is_refused_with_what_to_set_instead(home):
+    assert "query.workers" in cli_json("up", "--workers", "2", home=home, code=1)["help"]
+
+
+def test_commands_go_through_the_server_while_it_runs_and_not_after(home):
+    with up(home):
+        assert (home / "run" / "thinmesh.sock").is_socket()
+        assert cli_json("whoami", home=home)["user"] == "admin"
+        assert cli_json("team", "create", "sea", "--domain", "sea", home=home)["name"] == "sea"
+    assert not (home / "run" / "thinmesh.sock").exists()
+    assert [team["name"] for team in cli_json("team", "list", home=home)["items"]] == ["sea"]
+
+
+def test_a_home_in_a_very_long_path_has_its_socket_elsewhere(tmp_path):
+    deep = tmp_path / ("x" * 100)
+    deep.mkdir()
+    home, _ = make_home(deep)
+    runtime = Path(tempfile.mkdtemp(prefix="run-"))
+    process = subprocess.Popen(
+        [*COMMAND, "up", "--port", "0"],
+        env=environment(THINMESH_HOME=str(home), XDG_RUNTIME_DIR=str(runtime)),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert json.loads(process.stdout.readline())["url"]
+        done = cli("whoami", home=home, XDG_RUNTIME_DIR=str(runtime))
+        assert done.returncode == 0, done.stderr
+        assert [path for path in runtime.iterdir() if path.is_socket()]
+    finally:
+        process.terminate()
+        code = process.wait(20)
+        process.stdout.close()
+        shutil.rmtree(runtime)
+    assert code == 0
+
+
+def test_a_stop_finishes_what_runs_and_exits_in_peace(home):
+    sql = "select count(*) from range(60000) a, range(6000) b where a.range * b.range % 7 = 3"
+    replies = []
+    with up(home) as url:
+        token = cli_json("token", "new", home=home)["token"]
+        headers = {"Authorization": f"Bearer {token}"}
+
+        def ask():
+            body = {"sql": sql, "id": "running"}
+            replies.append(httpx.post(f"{url}/query/v1/statements", json=body, headers=headers, timeout=60))
+
+        asking = threading.Thread(target=ask)
+        asking.start()
+        while httpx.get(f"{url}/query/v1/statements/running", headers=headers).status_code != 200:
+            pass
+    asking.join(30)
+    assert replies[0].status_code == 200
+    assert replies[0].json()["row_count"] == 1

@@ -1,0 +1,396 @@
+"""The DuckDB engine: the suite every engine passes, and what is its own."""
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import threading
+from contextlib import closing
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from thinmesh.adapters.duckdb.engine import DuckdbEngine
+from thinmesh.conformance.engine import COLUMNS, EngineConformance, answer, failure, rows
+from thinmesh.kernel.contract import Column
+from thinmesh.kernel.errors import MeshError, Refused, Temporary
+from thinmesh.planes.query.backend import Job
+from thinmesh.planes.query.model import Binding, ReadableTable
+
+from .query_world import write
+
+MEMORY = 256 << 20
+ID, TEXT, AMOUNT = Column("id", "integer", id=1), Column("text", id=2), Column("amount", "integer", id=3)
+
+
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory):
+    return tmp_path_factory.mktemp("lake")
+
+
+@pytest.fixture(scope="module")
+def engine(lake, tmp_path_factory):
+    scratch = tmp_path_factory.mktemp("run") / "scratch"
+    with closing(DuckdbEngine(workers=2, memory=MEMORY, lake=lake, scratch=scratch)) as made:
+        yield made
+
+
+class TestDuckdb(EngineConformance):
+    @pytest.fixture(autouse=True)
+    def _given(self, engine, lake):
+        self._engine, self._lake = engine, lake
+
+    def engine(self):
+        return self._engine
+
+    def make_table(self, columns, rows, product="shop", table="orders"):
+        file = write(self._lake, product, table, columns, rows)
+        return ReadableTable(product, table, tuple(columns), "p1", (file,))
+
+
+def ask(engine, sql, *tables, format="json", limit=None, seconds=30.0, user="ann", visible=None):
+    job = Job(user, sql, format, limit, seconds, lambda _: Binding(tuple(tables), visible))
+    return engine.submit(job)
+
+
+def table_of(lake, columns, *files, product="shop", table="orders"):
+    return ReadableTable(product, table, tuple(columns), "p1", tuple(files))
+
+
+def idle_user(engine):
+    """A user who has no worker yet: what they get is fresh."""
+    return f"fresh{next(COUNTER)}"
+
+
+COUNTER = iter(range(10**9))
+
+
+# Columns are found by field id, whatever the files call them.
+
+
+def test_renamed_and_readded_columns_are_read_by_field_id(engine, lake):
+    first = write(lake, "shop", "evolving", [ID, Column("text", id=2)], [(1, "old")])
+    second = write(lake, "shop", "evolving", [Column("text", "integer", id=3), ID], [(7, 2)])
+    now = (Column("name", id=2), ID, Column("text", "integer", id=3), Column("late", "date", id=9))
+    table = table_of(lake, now, first, second)
+    assert rows(ask(engine, "SELECT * FROM shop.orders ORDER BY id", table)) == [
+        ["old", 1, None, None],
+        [None, 2, 7, None],
+    ]
+
+
+def test_integers_written_before_a_column_was_widened_are_read_as_numbers(engine, lake):
+    first = write(lake, "shop", "widened", [Column("x", "integer", id=1)], [(1,)])
+    second = write(lake, "shop", "widened", [Column("x", "number", id=1)], [(1.5,)])
+    table = table_of(lake, (Column("x", "number", id=1),), first, second)
+    assert rows(ask(engine, "SELECT sum(x), typeof(any_value(x)) FROM shop.orders", table)) == [[2.5, "DOUBLE"]]
+
+
+def test_a_table_without_data_is_empty_and_typed(engine, lake):
+    table = table_of(lake, COLUMNS)
+    run = ask(engine, "SELECT * FROM shop.orders", table)
+    assert rows(run) == []
+    assert [column.type for column in run.columns][:3] == ["integer", "string", "decimal(9,2)"]
+
+
+def test_many_files_are_one_table(engine, lake):
+    files = [write(lake, "shop", "many", [ID], [(number,)]) for number in range(60)]
+    assert rows(ask(engine, "SELECT count(*), sum(id) FROM shop.orders", table_of(lake, [ID], *files))) == [[60, 1770]]
+
+
+def test_a_missing_file_is_said_without_its_path(engine, lake):
+    table = table_of(lake, [ID], lake / "gone.parquet")
+    error = failure(Temporary, ask(engine, "SELECT * FROM shop.orders", table))
+    assert "gone.parquet" not in error.detail + error.help
+    assert "shop.orders" in error.detail
+
+
+def test_a_broken_file_is_said_without_its_path(engine, lake):
+    broken = lake / "broken.parquet"
+    broken.write_bytes(b"PAR1" + b"x" * 100 + b"PAR1")
+    error = failure(MeshError, ask(engine, "SELECT * FROM shop.orders", table_of(lake, [ID], broken)))
+    assert str(lake) not in error.detail + error.help
+    assert "/proc" not in error.detail + error.help
+
+
+# Formats.
+
+
+def test_arrow_and_parquet_hold_the_types_of_the_contract(engine, lake):
+    row = (1, "x", "12.50", 0.5, "2013-01-02", "2013-01-02T03:04:05Z", True)
+    table = table_of(lake, COLUMNS, write(lake, "shop", "typed", COLUMNS, [row]))
+    stream = answer(ask(engine, "SELECT * FROM shop.orders", table, format="arrow"))
+    arrow = pa.ipc.open_stream(stream).read_all()
+    parquet = pq.read_table(pa.BufferReader(answer(ask(engine, "SELECT * FROM shop.orders", table, format="parquet"))))
+    assert arrow.to_pylist() == parquet.to_pylist()
+    assert [str(field.type) for field in arrow.schema] == [
+        "int64", "string", "decimal128(9, 2)", "double", "date32[day]", "timestamp[us, tz=UTC]", "bool",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("value", "type", "shown"),
+    [
+        ("CAST(1 AS TINYINT)", "integer", 1),
+        ("9007199254740992", "integer", 9007199254740992),
+        ("-9007199254740993", "integer", "-9007199254740993"),
+        ("CAST(170141183460469231731687303715884105727 AS HUGEINT)", "integer", str(2**127 - 1)),
+        ("CAST(18446744073709551615 AS UBIGINT)", "integer", str(2**64 - 1)),
+        ("0.10", "decimal(3,2)", "0.10"),
+        ("CAST(0.1 AS FLOAT)", "double", 0.1),
+        ("CAST(1e300 AS DOUBLE)", "double", 1e300),
+        ("CAST('-inf' AS DOUBLE)", "double", "-Infinity"),
+        ("CAST('inf' AS DOUBLE)", "double", "Infinity"),
+        ("CAST('nan' AS FLOAT)", "double", "NaN"),
+        ("TIME '10:11:12.5'", "time", "10:11:12.5"),
+        ("TIMESTAMP '2013-01-02 03:04:05'", "timestamp", "2013-01-02T03:04:05"),
+        ("TIMESTAMPTZ '2013-01-02 03:04:05+02'", "timestamptz", "2013-01-02T01:04:05Z"),
+        ("CAST('infinity' AS TIMESTAMPTZ)", "timestamptz", "infinity"),
+        ("[1, 2]", "json", "[1,2]"),
+        ("{'a': [1], 'b': 'ü'}", "json", '{"a":[1],"b":"ü"}'),
+        ("MAP {'k': 1}", "json", '{"k":1}'),
+        ("CAST('{\"a\": 1}' AS JSON)", "json", '{"a": 1}'),
+        ("CAST('\\xFF' AS BLOB)", "binary", "/w=="),
+        ("INTERVAL 3 DAY", "string", "3 days"),
+        ("CAST('a' AS ENUM ('a', 'b'))", "string", "a"),
+        ("UUID '00000000-0000-0000-0000-000000000001'", "string", "00000000-0000-0000-0000-000000000001"),
+        ("NULL", "string", None),
+        ("'\u2028 \"quoted\" \\ tab\t'", "string", '\u2028 "quoted" \\ tab\t'),
+        ("true", "boolean", True),
+    ],
+)
+def test_every_type_of_the_engine_has_a_place_in_every_format(engine, value, type, shown):
+    run = ask(engine, f"SELECT {value} AS x")
+    assert rows(run) == [[shown]]
+    assert run.columns[0].type == type
+    for format in ("csv", "arrow", "parquet"):
+        if "HUGEINT" not in value or format == "csv":  # 2^127 - 1 has 39 digits; a decimal of Arrow has 38
+            assert answer(ask(engine, f"SELECT {value} AS x", format=format))
+
+
+def test_names_of_columns_need_not_be_unique_or_plain(engine):
+    run = ask(engine, 'SELECT 1 AS a, 2 AS a, 3 AS "c,""d"', format="csv")
+    assert answer(run).decode() == 'a,a,"c,""d"\n1,2,3\n'
+    arrow = pa.ipc.open_stream(answer(ask(engine, "SELECT 1 AS a, [2] AS a", format="arrow"))).read_all()
+    assert arrow.schema.names == ["a", "a"]
+
+
+def test_order_survives_a_limit_and_every_format(engine, lake):
+    table = table_of(lake, [ID], write(lake, "shop", "order", [ID], [(number,) for number in range(200_000)]))
+    sql = "SELECT id FROM shop.orders ORDER BY id % 1000, id DESC"
+    wanted = sorted(range(200_000), key=lambda number: (number % 1000, -number))
+    assert [row[0] for row in rows(ask(engine, sql, table, limit=500))] == wanted[:500]
+    assert list(map(int, answer(ask(engine, sql, table, format="csv")).split()[1:])) == wanted
+    arrow = pa.ipc.open_stream(answer(ask(engine, sql, table, format="arrow"))).read_all()
+    assert arrow["id"].to_pylist() == wanted
+
+
+def test_comments_and_semicolons_at_the_end_do_no_harm(engine):
+    for end in ("-- c", ";", "; -- c", "/* c */ ;;", "\n--x\n"):
+        assert rows(ask(engine, f"SELECT '-- ; ' AS a, [1] AS b {end}")) == [["-- ; ", "[1]"]]
+
+
+# Plans, and the catalog.
+
+
+@pytest.mark.parametrize("word", ["EXPLAIN", "explain /* why */ analyze", "EXPLAIN ANALYZE"])
+def test_a_plan_names_no_place_of_the_lake(engine, lake, word):
+    table = table_of(lake, [ID], write(lake, "shop", "plan", [ID], [(1,)]))
+    text = answer(ask(engine, f"{word} SELECT * FROM shop.orders WHERE id > 0", table)).decode()
+    assert "Projection" in text or "Scan" in text or "PARQUET" in text
+    assert "lake" not in text
+    assert ".parquet" not in text
+
+
+def test_information_schema_holds_what_is_visible_and_nothing_else(engine, lake):
+    seen = table_of(lake, [ID, TEXT], product="open", table="seen")
+    sql = "SELECT table_schema, table_name, column_name, data_type FROM information_schema.columns ORDER BY ALL"
+    assert rows(ask(engine, sql, visible=(seen,))) == [
+        ["open", "seen", "id", "BIGINT"],
+        ["open", "seen", "text", "VARCHAR"],
+    ]
+    for name in ("tables", "schemata"):
+        found = rows(ask(engine, f"SELECT count(*) FROM mesh.information_schema.{name}", visible=(seen,)))
+        assert found == [[1]]
+
+
+# Workers.
+
+
+def test_a_worker_never_serves_two_users(engine, lake):
+    table = table_of(lake, [ID], write(lake, "shop", "users", [ID], [(1,)]))
+    seen = {}
+    for user in ("u1", "u2", "u1", "u3", "u1"):
+        run = ask(engine, "SELECT * FROM shop.orders", table, user=user)
+        run.open()
+        seen.setdefault(run._worker.pid, set()).add(user)
+        list(run.chunks())
+    assert all(len(users) == 1 for users in seen.values())
+
+
+def test_a_worker_is_used_again_only_over_the_same_files(engine, lake):
+    old = table_of(lake, [ID], write(lake, "shop", "again", [ID], [(1,)]))
+    new = table_of(lake, [ID], write(lake, "shop", "again", [ID], [(2,)]))
+    user, sql, pids = idle_user(engine), "SELECT * FROM shop.orders", []
+    for table, wanted in ((old, 1), (old, 1), (new, 2), (old, 1)):
+        run = ask(engine, sql, table, user=user)
+        run.open()
+        pids.append(run._worker.pid)
+        assert json.loads(b"[" + b"".join(run.chunks())[1:] + b"]") == [[wanted]]
+    assert pids[0] == pids[1] == pids[3] != pids[2]
+
+
+def test_the_template_forks_with_one_thread(engine):
+    answer(ask(engine, "SELECT 1"))
+    assert len(list(Path(f"/proc/{engine.pool._template.pid}/task").iterdir())) == 1
+
+
+def test_workers_have_an_empty_environment_and_no_file_but_their_own(engine, lake):
+    table = table_of(lake, [ID], write(lake, "shop", "fds", [ID], [(1,)]))
+    run = ask(engine, "SELECT * FROM shop.orders", table, user=idle_user(engine))
+    run.open()
+    place = Path(f"/proc/{run._worker.pid}")
+    names = {entry.split("=")[0] for entry in (place / "environ").read_text().split("\0") if entry}
+    opened = [str(link.readlink()) for link in (place / "fd").iterdir()]
+    list(run.chunks())
+    assert names <= {"OPENBLAS_NUM_THREADS", "JE_ARROW_MALLOC_CONF", "TZ", "LC_ALL", "LD_LIBRARY_PATH"}
+    strange = [one for one in opened if not one.startswith((str(lake), "/dev/null", "socket:"))]
+    assert strange == []
+    assert sum(one.startswith("socket:") for one in opened) == 1
+
+
+def test_a_killed_worker_is_said_and_replaced(engine, lake):
+    table = table_of(lake, [ID], write(lake, "shop", "killed", [ID], [(number,) for number in range(100_000)]))
+    run = ask(engine, "SELECT a.id FROM shop.orders a, shop.orders b", table, format="csv")
+    run.open()
+    os.kill(run._worker.pid, signal.SIGKILL)
+    with pytest.raises(Refused):
+        list(run.chunks())
+    assert rows(ask(engine, "SELECT count(*) FROM shop.orders", table)) == [[100_000]]
+
+
+def test_a_killed_template_is_replaced(engine):
+    engine.pool._template.kill()
+    engine.pool._template.wait()
+    for number in range(4):
+        assert rows(ask(engine, f"SELECT {number}", user=f"after{number}")) == [[number]]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT len(repeat(repeat('x', 100000), 20000)) + count(*) FROM range(10)",
+        "SELECT list(range) FROM range(1000000000)",
+        "SELECT sum(len(l)) FROM (SELECT generate_series(1, 100000000) AS l FROM range(1000))",
+        "SELECT string_agg(repeat('x', 100000), '') FROM range(1000000)",
+    ],
+)
+def test_a_memory_bomb_ends_itself_and_nothing_else(engine, lake, sql):
+    error = failure(MeshError, ask(engine, sql, user="bomber", seconds=20))
+    assert error.status == 422
+    assert "memory" in error.detail + error.help
+    assert rows(ask(engine, "SELECT 42", user="bystander")) == [[42]]
+
+
+def test_a_huge_answer_is_streamed_with_flat_memory(engine, lake):
+    table = table_of(lake, [ID], write(lake, "shop", "huge", [ID], [(number,) for number in range(3000)]))
+    for format in ("arrow", "csv", "parquet"):
+        run = ask(engine, "SELECT a.id, b.id, 'some text' FROM shop.orders a, shop.orders b", table, format=format)
+        run.open()
+        place, peak, size = Path(f"/proc/{run._worker.pid}/status"), 0, 0
+        for piece in run.chunks():
+            size += len(piece)
+            lines = place.read_text().splitlines()
+            peak = max(peak, next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")))
+        assert run.rows == 9_000_000
+        assert peak < 400_000, f"{format}: {size} bytes, peak {peak} kB"
+
+
+def test_sorting_more_than_memory_spills(engine):
+    sql = "SELECT range AS a, md5(CAST(range AS VARCHAR)) AS b FROM range(6000000) ORDER BY b"
+    run = ask(engine, f"SELECT count(*) FROM ({sql} LIMIT 5999999)", seconds=60)
+    assert rows(run) == [[5_999_999]]
+
+
+def test_nobody_may_wait_without_end(lake):
+    with closing(DuckdbEngine(workers=2, memory=MEMORY, lake=lake, spare=0)) as engine:
+        engine.queue.per_user = 2
+        runs = [ask(engine, "SELECT sleep_ms(60000)", user="many") for _ in range(5)]
+        errors = []
+        done = threading.Semaphore(0)
+
+        def read(run):
+            try:
+                answer(run)
+            except MeshError as error:
+                errors.append(error.status)
+            done.release()
+
+        threads = [threading.Thread(target=read, args=(run,)) for run in runs]
+        for thread in threads:
+            thread.start()
+        assert done.acquire(timeout=20)
+        assert errors == [429]
+        for run in runs:
+            run.stop("stopping")
+        for thread in threads:
+            thread.join(20)
+
+
+def test_workers_die_with_a_server_that_is_killed(lake):
+    program = (
+        "import sys; from pathlib import Path; from thinmesh.adapters.duckdb.engine import DuckdbEngine\n"
+        "from thinmesh.planes.query.backend import Job; from thinmesh.planes.query.model import Binding\n"
+        f"engine = DuckdbEngine(workers=2, memory={MEMORY}, lake=Path({str(lake)!r}))\n"
+        "run = engine.submit(Job('a', 'SELECT sleep_ms(600000)', 'json', None, 600, lambda _: Binding()))\n"
+        "import threading; threading.Thread(target=run.open, daemon=True).start()\n"
+        "while run._worker is None or not run._worker.key: pass\n"
+        "print(engine.pool._template.pid, run._worker.pid, flush=True); sys.stdin.read()\n"
+    )
+    server = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    pids = [int(word) for word in server.stdout.readline().split()]
+    watched = [os.pidfd_open(pid) for pid in pids]
+    server.kill()
+    server.communicate()
+    for descriptor in watched:
+        # A pidfd turns readable when its process has ended (pidfd_open(2)).
+        assert select.select([descriptor], [], [], 10)[0]
+        os.close(descriptor)
+
+
+@pytest.mark.parametrize("changes", [3, 40])
+def test_files_of_many_layouts_are_read_in_order(engine, lake, changes):
+    layouts = ([ID, Column("t", id=2)], [Column("t", id=2), ID], [Column("u", "number", id=1)])
+    values = ([1, "a"], ["b", 2], [3.0])
+    files = [write(lake, "shop", "mixed", layouts[n % 3], [values[n % 3]]) for n in range(changes)]
+    table = table_of(lake, (ID, Column("now", id=2), Column("late", "object", id=5)), *files)
+    wanted = [[[1, "a", None], [2, "b", None], [3, None, None]][n % 3] for n in range(changes)]
+    assert rows(ask(engine, "SELECT * FROM shop.orders", table)) == wanted
+
+
+def test_json_text_is_json_and_what_is_not_is_a_string(engine, lake):
+    column = Column("o", "object", id=1)
+    table = table_of(lake, [column], write(lake, "shop", "json", [column], [('{"a": [1]}',), ("broken {",), (None,)]))
+    run = ask(engine, "SELECT o, o->'a'->>0, typeof(o) FROM shop.orders", table)
+    assert rows(run) == [['{"a": [1]}', "1", "JSON"], ['"broken {"', None, "JSON"], [None, None, "JSON"]]
+    assert run.columns[0].type == "json"
+
+
+def test_statistics_survive_so_that_joins_are_ordered(engine, lake):
+    big = table_of(lake, [ID], write(lake, "shop", "big", [ID], [(n,) for n in range(50_000)]), table="big")
+    plan = answer(ask(engine, "EXPLAIN SELECT * FROM shop.big WHERE id >= 0", big)).decode()
+    assert "~50,000 rows" in plan
+
+
+def test_a_refused_statement_costs_no_worker(engine, lake):
+    user = idle_user(engine)
+    answer(ask(engine, "SELECT 1", user=user))
+    before = engine.pool.counts()["started"]
+    for sql in ("SELEC 1", "DROP TABLE x", "SELECT * FROM nowhere", "SELECT getenv('x')"):
+        failure(Refused, ask(engine, sql, user=user))
+    assert rows(ask(engine, "SELECT 2", user=user)) == [[2]]
+    assert engine.pool.counts()["started"] == before

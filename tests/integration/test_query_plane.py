@@ -1,0 +1,384 @@
+"""The verbs of the query plane over the real engine."""
+
+import io
+import json
+import threading
+from contextlib import closing
+
+import pandas as pd
+import pytest
+
+from thinmesh.adapters.duckdb.engine import DuckdbEngine
+from thinmesh.adapters.sql.schema import migrate
+from thinmesh.adapters.sql.sqlite import SqliteDatabase
+from thinmesh.adapters.sql.statements import STATEMENTS_SCHEMA, SqlStatementLog
+from thinmesh.kernel.contract import Column
+from thinmesh.kernel.errors import (
+    Conflict,
+    Malformed,
+    MeshError,
+    NotAllowed,
+    NotFound,
+    Refused,
+    TooLarge,
+    Unsupported,
+)
+from thinmesh.kernel.policy import Principal
+from thinmesh.planes.query.model import ReadableTable
+from thinmesh.planes.query.operations import Queries
+
+from .query_world import Catalog, write
+
+ANN, BOB = Principal("ann"), Principal("bob", door="cli")
+ROOT = Principal("root", admin=True, scope="admin")
+COLUMNS = (
+    Column("id", "integer", id=1, required=True),
+    Column("city", description="Where it was", id=2),
+    Column("temp", "number", id=3),
+)
+ROWS = [(1, "Bern", 1.5), (2, None, None), (3, "", -4.0)]
+ENDLESS = "SELECT sleep_ms(600000)"
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    return tmp_path_factory.mktemp("plane")
+
+
+@pytest.fixture(scope="module")
+def engine(place):
+    with closing(DuckdbEngine(workers=3, memory=256 << 20, lake=place)) as made:
+        yield made
+
+
+@pytest.fixture
+def catalog(place):
+    files = (write(place, "weather", "days", COLUMNS, ROWS),)
+    return Catalog(
+        [
+            ReadableTable("weather", "days", COLUMNS, "p1", files, ("id",), "One row per day"),
+            ReadableTable("vault", "days", COLUMNS, "p7", (write(place, "vault", "days", COLUMNS, ROWS),)),
+        ],
+        closed=["vault"],
+    )
+
+
+@pytest.fixture
+def log(tmp_path):
+    with closing(SqliteDatabase(tmp_path / "mesh.db")) as database:
+        migrate(database, {"statements": ((1, STATEMENTS_SCHEMA),)})
+        yield SqlStatementLog(database)
+
+
+@pytest.fixture
+def queries(engine, catalog, log):
+    with closing(Queries(engine, catalog, log, seconds=30)) as made:
+        yield made
+
+
+def run_apart(queries, caller, sql, **options):
+    """Run in a thread; gives the thread and a list that will hold the error, once the statement is under way."""
+    errors = []
+
+    def work():
+        try:
+            queries.run(caller, sql, **options).read()
+        except MeshError as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    return thread, errors
+
+
+def started(queries, caller, id):
+    for _ in range(100_000):
+        try:
+            return queries.statement(caller, id)
+        except NotFound:
+            continue
+    raise AssertionError("it never started")
+
+
+# Answers.
+
+
+def test_a_json_answer_is_one_document(queries):
+    execution = queries.run(ANN, "SELECT * FROM weather.days ORDER BY id")
+    document = json.loads(execution.read())
+    assert document == {
+        "columns": [
+            {"name": "id", "type": "integer"},
+            {"name": "city", "type": "string"},
+            {"name": "temp", "type": "double"},
+        ],
+        "statement": execution.statement,
+        "rows": [[1, "Bern", 1.5], [2, None, None], [3, "", -4.0]],
+        "row_count": 3,
+        "truncated": False,
+    }
+    assert execution.media_type == "application/json"
+
+
+def test_json_stops_at_ten_thousand_rows_and_the_other_formats_do_not(queries):
+    document = json.loads(queries.run(ANN, "SELECT * FROM range(10001)").read())
+    assert (document["row_count"], document["truncated"], len(document["rows"])) == (10_000, True, 10_000)
+    document = json.loads(queries.run(ANN, "SELECT * FROM range(10001)", limit=20_000).read())
+    assert (document["row_count"], document["truncated"]) == (10_001, False)
+    execution = queries.run(ANN, "SELECT * FROM range(10001)", format="csv")
+    assert execution.read().count(b"\n") == 10_002
+    assert (execution.row_count, execution.truncated) == (10_001, False)
+
+
+def test_a_limit_of_nothing_gives_the_columns(queries):
+    document = json.loads(queries.run(ANN, "SELECT * FROM weather.days", limit=0).read())
+    assert (document["rows"], document["truncated"], len(document["columns"])) == ([], True, 3)
+
+
+def test_describe_comes_from_the_catalog_and_shows_closed_tables_too(queries):
+    document = json.loads(queries.run(ANN, "DESCRIBE vault.days").read())
+    names = [column["name"] for column in document["columns"]]
+    rows = [dict(zip(names, row, strict=True)) for row in document["rows"]]
+    assert [(row["column_name"], row["column_type"], row["null"]) for row in rows] == [
+        ("id", "BIGINT", "NO"),
+        ("city", "VARCHAR", "YES"),
+        ("temp", "DOUBLE", "YES"),
+    ]
+    assert rows[1]["description"] == "Where it was"
+    document = json.loads(queries.run(ANN, "describe WEATHER.days").read())
+    assert document["rows"][0][3] == "PRI"
+
+
+def test_show_tables_lists_what_may_be_read(queries, catalog):
+    assert json.loads(queries.run(ANN, "SHOW TABLES").read())["rows"] == [["weather", "days", "One row per day"]]
+    catalog.granted.add(("ann", "vault"))
+    assert [row[0] for row in json.loads(queries.run(ANN, "show tables").read())["rows"]] == ["vault", "weather"]
+    assert json.loads(queries.run(ANN, "SHOW TABLES FROM vault").read())["row_count"] == 1
+
+
+def test_unknown_tables_name_the_nearest(queries):
+    for sql in ("SELECT * FROM wether.days", "DESCRIBE weather.day"):
+        with pytest.raises(NotFound) as failure:
+            queries.run(ANN, sql)
+        assert "weather.days" in failure.value.help
+
+
+def test_a_sample_has_the_first_rows(queries):
+    sample = queries.sample(ANN, "weather", "days")
+    assert sample.rows == ((1, "Bern", 1.5), (2, None, None), (3, "", -4.0))
+    assert sample.columns[0] == {"name": "id", "type": "integer"}
+
+
+def test_a_profile_counts_every_column(queries):
+    id, city, temp = queries.profile(ANN, "weather", "days")
+    assert (id.column, id.type, id.rows, id.nulls, id.distinct, id.min, id.max) == ("id", "integer", 3, 0, 3, "1", "3")
+    assert (city.nulls, city.min, city.max, city.mean) == (1, "", "Bern", None)
+    assert set(city.top) == {"", "Bern"}
+    assert (temp.nulls, temp.mean) == (1, -1.25)
+
+
+def test_data_is_read_by_pandas(queries):
+    csv = pd.read_csv(io.BytesIO(queries.data(ANN, "weather", "days", "csv").read()), keep_default_na=False)
+    assert csv["city"].tolist() == ["Bern", "", ""]
+    parquet = pd.read_parquet(io.BytesIO(queries.data(ANN, "weather", "days", "parquet").read()))
+    assert parquet["temp"].tolist()[::2] == [1.5, -4.0]
+    with pytest.raises(Unsupported):
+        queries.data(ANN, "weather", "days", "json")
+
+
+def test_tables_are_listed_in_pages(queries, catalog):
+    catalog.granted.add(("ann", "vault"))
+    first = queries.tables(ANN, limit=1)
+    second = queries.tables(ANN, limit=1, cursor=first.next)
+    assert [item["product"] for item in (*first.items, *second.items)] == ["vault", "weather"]
+    assert second.next is None
+    assert "files" not in first.items[0]
+
+
+# Grants.
+
+
+def test_a_closed_product_opens_with_a_grant_and_closes_with_its_end(queries, catalog):
+    ways = [
+        lambda: queries.run(ANN, "SELECT sum(id) FROM vault.days").read(),
+        lambda: queries.sample(ANN, "vault", "days"),
+        lambda: queries.profile(ANN, "vault", "days"),
+        lambda: queries.data(ANN, "vault", "days").read(),
+    ]
+    for way in ways:
+        with pytest.raises(NotAllowed):
+            way()
+    catalog.granted.add(("ann", "vault"))
+    for way in ways:
+        assert way()
+    catalog.granted.clear()
+    for way in ways:
+        with pytest.raises(NotAllowed):
+            way()
+
+
+def test_a_new_publication_is_seen_by_the_next_statement(queries, catalog, place):
+    count = "SELECT count(*) FROM weather.days"
+    assert json.loads(queries.run(ANN, count).read())["rows"] == [[3]]
+    old = catalog.tables.pop(next(name for name in catalog.tables if name.product == "weather"))
+    more = write(place, "weather", "days", COLUMNS, ROWS)
+    catalog.tables[old.name] = ReadableTable("weather", "days", COLUMNS, "p2", (*old.files, more))
+    assert json.loads(queries.run(ANN, count).read())["rows"] == [[6]]
+
+
+def test_a_token_that_only_publishes_asks_nothing(queries):
+    publisher = Principal("ann", scope="publish:weather")
+    for way in (lambda: queries.run(publisher, "SELECT 1"), lambda: queries.sample(publisher, "weather", "days")):
+        with pytest.raises(NotAllowed):
+            way()
+
+
+# Requests that make no sense.
+
+
+@pytest.mark.parametrize(
+    ("sql", "options", "error"),
+    [
+        ("SELECT 1", {"format": "xlsx"}, Unsupported),
+        ("SELECT 1", {"limit": -1}, Malformed),
+        ("SELECT 1", {"id": "no blanks"}, Malformed),
+        ("SELECT 1", {"id": "x" * 65}, Malformed),
+        ("SELECT '\0'", {}, Malformed),
+        ("SELECT '\ud800'", {}, Malformed),
+        ("SELECT '" + "x" * 1_000_001 + "'", {}, TooLarge),
+        ("", {}, Refused),
+        ("   ;", {}, Refused),
+        ("SELECT " + "(" * 3000 + "1" + ")" * 3000, {}, Refused),
+        ("SELECT " + "1+" * 50_000 + "1", {}, Refused),
+        ("SELECT " + "[" * 5000, {}, Refused),
+    ],
+)
+def test_what_cannot_be_asked_is_refused(queries, sql, options, error):
+    with pytest.raises(error) as failure:
+        queries.run(ANN, sql, **options).read()
+    assert failure.value.help
+    assert json.loads(queries.run(ANN, "SELECT 1").read())["rows"] == [[1]]
+
+
+# Ids, cancelling, the log.
+
+
+def test_an_id_is_used_once_per_user(queries):
+    queries.run(ANN, "SELECT 1", id="mine").read()
+    with pytest.raises(Conflict):
+        queries.run(ANN, "SELECT 1", id="mine")
+    assert json.loads(queries.run(BOB, "SELECT 2", id="mine").read())["rows"] == [[2]]
+
+
+def test_a_running_id_cannot_be_taken(queries):
+    thread, _ = run_apart(queries, ANN, ENDLESS, id="long")
+    started(queries, ANN, "long")
+    with pytest.raises(Conflict):
+        queries.run(ANN, "SELECT 1", id="long")
+    queries.cancel(ANN, "long")
+    thread.join(10)
+
+
+def test_cancelling_ends_a_statement_for_its_author_only(queries):
+    thread, errors = run_apart(queries, ANN, ENDLESS, id="slow")
+    assert started(queries, ANN, "slow").state == "running"
+    for verb in (queries.cancel, queries.statement):
+        with pytest.raises(NotFound):
+            verb(BOB, "slow")
+    assert thread.is_alive()
+    queries.cancel(ANN, "slow")
+    thread.join(10)
+    assert not thread.is_alive()
+    assert isinstance(errors[0], Conflict)
+    assert queries.statement(ANN, "slow").state == "cancelled"
+    assert queries.cancel(ANN, "slow").state == "cancelled"
+
+
+def test_an_administrator_cancels_for_anybody(queries):
+    thread, errors = run_apart(queries, ANN, ENDLESS, id="theirs")
+    started(queries, ANN, "theirs")
+    queries.cancel(ROOT, "theirs")
+    thread.join(10)
+    assert isinstance(errors[0], Conflict)
+
+
+def test_an_answer_half_read_is_cancelled_by_closing(queries):
+    execution = queries.run(ANN, "SELECT * FROM range(100000000)", format="csv", id="half")
+    assert next(execution.chunks())
+    execution.close()
+    entry = queries.statement(ANN, "half")
+    assert entry.state == "cancelled"
+    assert entry.bytes > 0
+
+
+def test_an_answer_never_read_is_cancelled_by_closing(queries):
+    for number in range(8):
+        queries.run(ANN, "SELECT * FROM range(100000000)", format="csv", id=f"never{number}").close()
+    assert queries.statement(ANN, "never7").state == "cancelled"
+
+
+def test_the_log_tells_who_asked_what(queries):
+    sql = "SELECT city, max(temp) AS t FROM weather.days WHERE city <> 'Geneva' AND id < 77 GROUP BY city"
+    execution = queries.run(BOB, sql, format="csv")
+    size = len(execution.read())
+    entry = queries.statement(BOB, execution.statement)
+    assert (entry.user, entry.door, entry.state, entry.rows, entry.bytes) == ("bob", "cli", "done", 2, size)
+    assert entry.tables == ("weather.days",)
+    assert set(entry.columns) == {"city", "temp", "id"}
+    assert entry.sql == sql
+    assert "Geneva" not in entry.masked
+    assert "77" not in entry.masked
+    assert entry.masked.startswith("SELECT city, max(temp)")
+    assert entry.seconds > 0
+
+
+def test_failures_are_logged_with_their_code(queries):
+    with pytest.raises(NotAllowed):
+        queries.run(ANN, "SELECT * FROM vault.days", id="denied")
+    with pytest.raises(Refused):
+        queries.run(ANN, "SELECT nope FROM weather.days", id="wrong")
+    assert (queries.statement(ANN, "denied").state, queries.statement(ANN, "denied").error) == ("failed", "not_allowed")
+    assert queries.statement(ANN, "wrong").error == "refused"
+    assert queries.statement(ANN, "denied").tables == ("vault.days",)
+
+
+def test_the_log_is_ones_own_except_to_administrators(queries):
+    for caller in (ANN, BOB, ANN):
+        queries.run(caller, "SELECT 1").read()
+    assert {item["user"] for item in queries.statements(ANN).items} == {"ann"}
+    assert {item["user"] for item in queries.statements(ROOT).items} == {"ann", "bob"}
+    assert {item["user"] for item in queries.statements(Principal("root", admin=True)).items} == set()
+
+
+def test_the_log_comes_newest_first_in_pages(queries):
+    ids = [f"n{number}" for number in range(5)]
+    for id in ids:
+        queries.run(ANN, "SELECT 1", id=id).read()
+    seen, cursor = [], None
+    while True:
+        page = queries.statements(ANN, limit=2, cursor=cursor)
+        seen += [item["id"] for item in page.items]
+        cursor = page.next
+        if cursor is None:
+            break
+    assert seen == ids[::-1]
+
+
+def test_what_ran_when_the_server_ended_is_marked(engine, catalog, log, queries):
+    thread, _ = run_apart(queries, ANN, ENDLESS, id="lost")
+    started(queries, ANN, "lost")
+    queries.statements(ANN)
+    again = Queries(engine, catalog, log)
+    assert again.statement(ANN, "lost").state == "interrupted"
+    queries.cancel(ANN, "lost")
+    thread.join(10)
+    again.close()
+
+
+def test_closing_ends_what_runs(engine, catalog, log):
+    queries = Queries(engine, catalog, log)
+    thread, errors = run_apart(queries, ANN, ENDLESS, id="open")
+    started(queries, ANN, "open")
+    queries.close()
+    thread.join(10)
+    assert errors[0].status == 503

@@ -1,0 +1,142 @@
+"""Tables without a contract: types from all rows, null tokens, legal names, widening, suggested keys."""
+
+from __future__ import annotations
+
+from thinmesh.adapters.duckdb.rules import custom
+from thinmesh.kernel.contract import Column
+
+from .checking import check, check_files, counts, rows_of, table
+
+
+def types(result):
+    return {column.name: column.sql_type for column in result.tables[0].table.columns}
+
+
+def test_types_come_from_all_values():
+    head = b"i,n,b,d,t,s,z,w\n"
+    row = b"1,1.5,true,2013-01-01,10:30:00,2013-01-01T00:00:00,2013-01-01T00:00:00Z,x\n"
+    result = check(head + row * 3, None)
+    assert types(result) == {
+        "i": "BIGINT",
+        "n": "DOUBLE",
+        "b": "BOOLEAN",
+        "d": "DATE",
+        "t": "TIME",
+        "s": "TIMESTAMP",
+        "z": "TIMESTAMP WITH TIME ZONE",
+        "w": "VARCHAR",
+    }
+    assert [column.id for column in result.tables[0].table.columns] == list(range(1, 9))
+    assert result.tables[0].table.inferred
+
+
+def test_a_misfit_after_row_30000_counts():
+    lines = "".join(f"{n},{n},{n}\n" for n in range(30_500))
+    result = check(("a,b,c\n" + lines + "1.5,x,1\n").encode(), None)
+    assert types(result) == {"a": "DOUBLE", "b": "VARCHAR", "c": "BIGINT"}
+    assert rows_of(result)[-1] == (1.5, "x", 1)
+
+
+def test_codes_stay_text():
+    result = check(b"zip,tel,id,long,x\n01234,+41,1,1234567890123456789,007.5\n99999,44,2,1,1\n", None)
+    assert types(result) == {"zip": "VARCHAR", "tel": "VARCHAR", "id": "BIGINT", "long": "VARCHAR", "x": "VARCHAR"}
+
+
+def test_null_tokens_count_only_beside_values_that_are_no_text():
+    result = check(b"n,country,only\nNA,NA,NA\n1,DE,\n-,n/a,NA\n", None)
+    assert rows_of(result) == [(None, "NA", "NA"), (1, "DE", None), (None, "n/a", "NA")]
+    n, country, _ = result.tables[0].table.columns
+    assert custom(n, "null") == ["NA", "-"]
+    assert custom(country, "null") is None
+    assert (n.required, country.required) == (False, True)
+
+
+def test_the_inferred_contract_reads_its_own_file():
+    data = b"n,country\nNA,NA\n1,DE\n"
+    first = check(data, None)
+    again = check(data, first.tables[0].table)
+    assert rows_of(again) == rows_of(first)
+    assert again.tables[0].widened == ()
+
+
+def test_headers_become_legal_names():
+    result = check("Temp (°C),Temp (°C) ,2nd,select\n1,2,3,4\n".encode(), None)
+    columns = result.tables[0].table.columns
+    assert [column.name for column in columns] == ["temp_c", "temp_c_2", "_2nd", "select"]
+    assert [column.header for column in columns] == ["Temp (°C)", "Temp (°C) ", "2nd", "select"]
+    assert rows_of(result) == [(1, 2, 3, 4)]
+
+
+def test_a_header_without_a_name_or_with_one_twice_is_refused():
+    assert counts(check(b",a,a\n1,2,3\n", None)) == {("header", None): 1, ("duplicate_column", "a"): 1}
+
+
+def test_a_header_that_is_not_utf8_is_refused():
+    assert ("encoding", None) in counts(check("id,n\xe4me\n1,a\n".encode("latin-1"), None))
+
+
+def test_structural_faults_are_found_without_a_contract():
+    assert counts(check(b"a,b\n1,2\n3\n4,5\n", None)) == {("ragged", None): 1}
+
+
+def test_keys_are_only_suggested():
+    result = check(b"id,kind,x\n1,a,1.5\n2,a,2.5\n3,b,3.5\n", None)
+    assert result.tables[0].suggested_keys == ("id",)
+    assert result.tables[0].table.primary_key == ()
+
+
+def test_a_late_repetition_suggests_no_key():
+    lines = "".join(f"{n}\n" for n in range(5000))
+    assert check(("id\n" + lines + "7\n").encode(), None).tables[0].suggested_keys == ()
+
+
+def test_a_later_publication_widens_and_says_so():
+    first = check(b"a,b,c,e\n1,1,x,\n", None).tables[0].table
+    assert custom(first.columns[3], "provisional") is True
+    later = check(b"a,b,c,e,f\n1.5,007,,2013-01-01,new\n", first)
+    assert later.ok
+    assert types(later) == {"a": "DOUBLE", "b": "VARCHAR", "c": "VARCHAR", "e": "DATE", "f": "VARCHAR"}
+    assert later.tables[0].widened == (
+        "a: integer became number",
+        "b: integer became string",
+        "c: may be empty now",
+        "e: takes its first type, date",
+        "f: new column (string)",
+    )
+    assert [column.id for column in later.tables[0].table.columns] == [1, 2, 3, 4, 5]
+
+
+def test_a_narrower_publication_changes_nothing():
+    first = check(b"a,b\n1.5,x\n", None).tables[0].table
+    later = check(b"a,b\n1,2\n", first)
+    assert later.tables[0].table == first
+    assert rows_of(later) == [(1.0, "2")]
+
+
+def test_a_lost_column_is_refused_also_of_a_provisional_table():
+    first = check(b"a,b\n1,x\n", None).tables[0].table
+    assert counts(check(b"a\n1\n", first)) == {("missing_column", "b"): 1}
+
+
+def test_an_append_that_widens_writes_the_present_files_again(tmp_path):
+    first = check(b"a,b\n1,x\n2,y\n", None)
+    present = [file.path for file in first.tables[0].files]
+    later = check_files({"t.csv": b"a,b,c\n1.5,z,1\n"}, first.tables[0].table, present=present)
+    (restaged,) = later.tables[0].restaged
+    assert restaged.rows == 2
+    from pyarrow import parquet
+
+    assert parquet.read_table(restaged.path).to_pylist() == [{"a": 1.0, "b": "x"}, {"a": 2.0, "b": "y"}]
+    assert later.tables[0].table.columns[2].required is False
+
+
+def test_a_contract_is_never_widened():
+    t = table("t", Column("a", "integer"))
+    assert counts(check(b"a\n1.5\n", t)) == {("type", "a"): 1}
+
+
+def test_a_header_alone_gives_provisional_columns():
+    result = check(b"a,b\n", None)
+    assert result.ok
+    assert types(result) == {"a": "VARCHAR", "b": "VARCHAR"}
+    assert not any(column.required for column in result.tables[0].table.columns)

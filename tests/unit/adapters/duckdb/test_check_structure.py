@@ -1,0 +1,184 @@
+"""Files whose bytes are wrong: every fault is found with its place, and hides no other."""
+
+from __future__ import annotations
+
+import gzip
+
+import pytest
+import zstandard
+
+from thinmesh.kernel.contract import Column
+
+from .checking import check, counts, places, rows_of, table
+
+T = table(
+    "t",
+    Column("id", "integer", required=True),
+    Column("name", "string"),
+    Column("x", "number", options={"minimum": 0}),
+)
+HEAD = b"id,name,x\n"
+MANY = HEAD + b"".join(b"%d,a,1\n" % n for n in range(40_000))
+
+
+def test_empty_is_null_and_quoted_empty_is_the_empty_text():
+    result = check(HEAD + b'1,,\n2,"",0\n', T)
+    assert result.ok
+    assert rows_of(result) == [(1, None, None), (2, "", 0.0)]
+
+
+def test_every_kind_of_ragged_record_is_counted_and_hides_nothing():
+    result = check(HEAD + b"1,a,1\n2,b\n3,c,3,4\n4,d,4,\n\n6,f,zz\n", T)
+    assert counts(result) == {("ragged", None): 3, ("empty_line", None): 1, ("type", "x"): 1}
+    assert places(result, "ragged") == [(3, None), (4, None), (5, None)]
+    assert places(result, "type") == [(7, 3)]
+
+
+def test_a_separator_too_many_and_one_too_few_do_not_cancel_out():
+    assert counts(check(HEAD + b"1,a,1,\n2,b\n3,c,w\n", T)) == {("ragged", None): 2, ("type", "x"): 1}
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+@pytest.mark.parametrize("head", [b"id,name,x", b'"id","name","x"', b'x,"id",name'])
+def test_mark_line_ends_quotes_and_order_of_the_header_are_free(mark, end, head):
+    first = b"1,a,2" if head.startswith((b"id", b'"id')) else b"2,1,a"
+    result = check(mark + head + end + first + end, T)
+    assert result.ok
+    assert rows_of(result) == [(1, "a", 2.0)]
+
+
+def test_mixed_line_ends_are_taken():
+    result = check(b"id,name,x\r\n1,a,1\n2,b,2\r\n3,c,3", T)
+    assert [row[0] for row in rows_of(result)] == [1, 2, 3]
+
+
+def test_latin_1_and_nul_are_placed_in_their_column_and_the_rest_is_judged():
+    result = check(HEAD + b"1,Z\xfcrich,1\n2,a\0b,-2\n", T)
+    assert counts(result) == {("encoding", "name"): 1, ("nul", "name"): 1, ("minimum", "x"): 1}
+    assert places(result, "encoding") == [(2, 2)]
+    assert places(result, "nul") == [(3, 2)]
+
+
+def test_a_lost_quote_hides_one_line_only():
+    data = HEAD + b'1,a"b,1\n2,"a"b,1\n3,"a ""q"" b",1\n4,"open,1\n5,e,1\n6,f,w\n'
+    result = check(data, T)
+    assert counts(result) == {("quoting", None): 3, ("type", "x"): 1}
+    assert places(result, "quoting") == [(2, None), (3, None), (5, None)]
+    assert places(result, "type") == [(7, 3)]
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+def test_lines_are_physical_where_fields_span_lines(end):
+    data = end.join([b"id,name,x", b'1,"a', b"b", b'c",1', b"2,b,w", b'2,"x', b'y",3', b"9,a,-1", b""])
+    result = check(data, T)
+    assert places(result, "type") == [(5, 3)]
+    assert places(result, "minimum") == [(8, 3)]
+    assert rows_of(check(data.replace(b"w", b"1").replace(b"-1", b"1"), T))[0] == (
+        1,
+        "a" + end.decode() + "b" + end.decode() + "c",
+        1.0,
+    )
+
+
+def test_a_lone_carriage_return_is_a_fault_of_its_line():
+    result = check(HEAD + b'1,a\rb,1\n2,"a\rb",w\n', T)
+    assert counts(result) == {("line_end", None): 1, ("type", "x"): 1}
+
+
+@pytest.mark.parametrize(
+    ("data", "rule", "word"),
+    [
+        (b"", "header", "empty"),
+        (b"id,name,x\r1,a,1\r", "header", "CR"),
+        (b"id;name;x\n1;a;1\n", "header", "semicolon"),
+        (b"id\tname\tx\n1\ta\t1\n", "header", "tab"),
+        (b"id|name|x\n1|a|1\n", "header", "pipe"),
+        ("id,name,x\n1,a,1\n".encode("utf-16"), "encoding", "UTF-16"),
+    ],
+)
+def test_a_file_that_is_no_csv_is_said_to_be_what_it_is(data, rule, word):
+    (fault,) = check(data, T).violations
+    assert fault.rule == rule
+    assert word in fault.message
+
+
+def test_all_faults_of_the_header_come_together_and_the_known_columns_are_judged():
+    result = check(b"id,nmae,x,x\n1,a,w,3\n", T)
+    assert counts(result) == {
+        ("unknown_column", "nmae"): 1,
+        ("duplicate_column", "x"): 1,
+        ("missing_column", "name"): 1,
+        ("type", "x"): 1,
+    }
+    unknown = next(one for one in result.violations if one.rule == "unknown_column")
+    assert "did you mean 'name'" in unknown.message
+    assert '{"name": "nmae", "logicalType": "string"}' in unknown.message
+
+
+def test_fields_of_100_kb_and_of_3_mb_come_back_whole():
+    short, long = "y" * 100_000, "z\n" * 1_500_000
+    result = check(HEAD + f'1,{short},1\n2,"{long}",2\n3,c,3\n'.encode(), T)
+    assert rows_of(result) == [(1, short, 1.0), (2, long, 2.0), (3, "c", 3.0)]
+
+
+def test_a_long_value_is_shortened_in_the_report():
+    (fault,) = check(HEAD + b"1,a," + b"7x" * 50_000 + b"\n", T).violations
+    assert len(fault.message) < 200
+    assert len(fault.examples[0].value or "") < 300
+
+
+@pytest.mark.parametrize("ending", ["gz", "zst"])
+def test_compressed_files_are_read_to_their_end_mark(ending):
+    packed = gzip.compress(MANY) if ending == "gz" else zstandard.ZstdCompressor().compress(MANY)
+    name = f"t.csv.{ending}"
+    assert check(packed, T, name).rows == 40_000
+    assert check(packed + packed.replace(packed, b""), T, name).ok
+    for broken in (packed[:-9], packed[: len(packed) // 2], packed + b"garbage", MANY):
+        assert counts(check(broken, T, name)) == {("truncated", None): 1}
+
+
+def test_several_members_are_one_file():
+    data = gzip.compress(HEAD + b"1,a,1\n") + gzip.compress(b"2,b,2\n")
+    assert check(data, T, "t.csv.gz").rows == 2
+    frame = zstandard.ZstdCompressor().compress
+    assert check(frame(HEAD + b"1,a,1\n") + frame(b"2,b,2\n"), T, "t.csv.zst").rows == 2
+
+
+@pytest.mark.parametrize("ending", ["gz", "zst"])
+def test_more_than_the_limit_is_refused_before_it_is_written(ending):
+    packed = gzip.compress(MANY) if ending == "gz" else zstandard.ZstdCompressor().compress(MANY)
+    assert counts(check(packed, T, f"t.csv.{ending}", max_bytes=100_000)) == {("too_large", None): 1}
+    assert counts(check(MANY, T, max_bytes=100_000)) == {("too_large", None): 1}
+
+
+def test_a_bomb_is_refused():
+    compressor = zstandard.ZstdCompressor().compressobj()
+    block = HEAD + b"1,a,1\n" * 500_000
+    packed = b"".join(compressor.compress(block) for _ in range(120)) + compressor.flush()
+    assert counts(check(packed, T, "t.csv.zst")) == {("too_large", None): 1}
+
+
+def test_an_endless_line_is_refused():
+    assert counts(check(HEAD + b"a" * (20 << 20), T)) == {("too_large", None): 1}
+
+
+def test_a_late_misfit_is_found():
+    result = check(MANY[:-2] + b"w\n39999,b,-1\n", T)
+    assert counts(result) == {("type", "x"): 1, ("minimum", "x"): 1}
+    assert places(result, "type") == [(40_001, 3)]
+
+
+def test_blank_lines_of_a_single_column_are_empty_values():
+    result = check(b"a\n1\n\n3\n", table("t", Column("a", "integer")))
+    assert rows_of(result) == [(1,), (None,), (3,)]
+
+
+def test_the_verdict_alone_is_the_same_as_with_staging():
+    for data in (MANY, HEAD + b"1,a,w\n2,b\n,c,-1\n"):
+        assert check(data, T, stage=False).violations == check(data, T).violations
+
+
+def test_a_file_name_with_wildcards_is_one_file():
+    result = check(HEAD + b"1,a,1\n", T, "t[*].csv")
+    assert rows_of(result) == [(1, "a", 1.0)]

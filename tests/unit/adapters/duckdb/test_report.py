@@ -1,0 +1,66 @@
+"""Errors of DuckDB as people see them."""
+
+import pytest
+
+from thinmesh.adapters.duckdb.report import clean, refusal
+from thinmesh.planes.query.model import Parsed, TableName
+
+PARSED = Parsed("select", (TableName("shop", "orders"),))
+
+
+def test_the_statement_is_not_echoed_and_nearest_names_become_help():
+    error = refusal(
+        {
+            "kind": "BinderException",
+            "detail": 'Binder Error: Referenced column "pric" not found in FROM clause!\n'
+            'Candidate bindings: "price"\n\nLINE 2: SELECT pric\n               ^',
+            "help": "",
+        },
+        PARSED,
+    )
+    assert error.status == 422
+    assert error.detail.startswith('Referenced column "pric" not found')
+    assert error.detail.endswith("(line 2)")
+    assert "SELECT" not in error.detail
+    assert '"price"' in error.help
+
+
+@pytest.mark.parametrize(
+    "detail",
+    [
+        'IO Error: Could not read "/srv/mesh/lake/shop/orders/8f.parquet": corrupt',
+        "Invalid Input Error: No magic bytes found at end of file '/proc/self/fd/7'",
+        'Permission Error: Cannot access file "/proc/self/fd/12" - disabled',
+        "IO Error: /srv/mesh/lake/x.parquet is broken",
+    ],
+)
+def test_paths_are_left_out(detail):
+    assert "/" not in clean(detail)
+
+
+def test_arithmetic_is_no_path():
+    assert (
+        clean("Binder Error: No function matches '/(VARCHAR, INTEGER)'") == "No function matches '/(VARCHAR, INTEGER)'"
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"),
+    [
+        ("ParserException", 422),
+        ("ConversionException", 422),
+        ("OutOfMemoryException", 422),
+        ("missing", 503),
+        ("InternalException", 500),
+        ("internal", 500),
+    ],
+)
+def test_every_kind_has_its_status(kind, status):
+    assert refusal({"kind": kind, "detail": "X Error: y", "help": ""}, PARSED).status == status
+
+
+def test_system_tables_are_not_suggested():
+    error = refusal(
+        {"kind": "CatalogException", "detail": 'Catalog Error: no x!\nDid you mean "pg_attrdef"?', "help": ""}, PARSED
+    )
+    assert "pg_" not in error.detail + error.help

@@ -1,0 +1,58 @@
+import json
+
+import pytest
+
+from thinmesh.interface.cli.failures import report, unexpected, violation_line
+from thinmesh.kernel import errors
+from thinmesh.kernel.errors import Example, Refused, Violation
+
+BROKEN = Violation(
+    "is not a number", "type", file="weather.csv", table="weather", column="temp", count=5,
+    examples=(Example(17, "abc", 6), Example(18, "\x1b[31m"), Example(19, "d"), Example(20, "e")),
+)  # fmt: skip
+
+
+def test_people_get_lines_on_stderr(capsys):
+    assert report(Refused("2 files are wrong.", violations=[BROKEN]), as_json=False) == 1
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.splitlines() == [
+        "error: 2 files are wrong.",
+        '  weather.csv: temp: is not a number (5 times) — line 17 "abc", line 18 "\\x1b[31m", line 19 "d", …',
+        "help: Correct what is listed and send it again; nothing was changed.",
+    ]
+
+
+def test_programs_get_the_problem_document_on_stdout(capsys):
+    report(Refused("Wrong.", violations=[BROKEN]), as_json=True)
+    shown = capsys.readouterr()
+    assert shown.err == ""
+    assert json.loads(shown.out) == Refused("Wrong.", violations=[BROKEN]).problem()
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("Malformed", 1), ("NotSignedIn", 3), ("NotAllowed", 3), ("NotFound", 4), ("Conflict", 1), ("Retired", 4),
+        ("TooLarge", 1), ("Unsupported", 1), ("Refused", 1), ("Locked", 5), ("TooManyRequests", 5), ("Temporary", 5),
+        ("Internal", 70),
+    ],
+)  # fmt: skip
+def test_every_error_has_the_exit_code_of_its_status(name, code, capsys):
+    assert report(getattr(errors, name)("x"), as_json=False) == code
+
+
+def test_what_we_did_not_expect_is_70_without_a_traceback(capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    assert unexpected(ZeroDivisionError("secret words"), as_json=False) == 70
+    shown = capsys.readouterr()
+    assert "Traceback" not in shown.err
+    assert "secret words" not in shown.err
+    [log] = tmp_path.iterdir()
+    assert str(log) in shown.err
+    assert "secret words" in log.read_text()
+
+
+def test_a_violation_without_a_place_is_only_its_message():
+    assert violation_line(Violation("holds no rows", "rows")) == "holds no rows"

@@ -1,0 +1,94 @@
+"""Names: what products, tables, columns and users may be called, and what is offered for those that nobody has."""
+
+import string
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from thinmesh.kernel.names import (
+    COLUMN,
+    RESERVED,
+    fault_of_column,
+    fault_of_name,
+    fault_of_user,
+    legal_name,
+    nearest,
+)
+
+LETTERS = string.ascii_lowercase + string.digits + "_"
+
+
+@given(st.sampled_from(string.ascii_lowercase), st.text(LETTERS, max_size=62))
+def test_lower_case_names_that_begin_with_a_letter_are_taken(first, rest):
+    name = first + rest
+    assert (fault_of_name(name, "product") is None) == (name not in RESERVED)
+
+
+@pytest.mark.parametrize(
+    "name", ["", "Flights", "1st", "_flights", "a-b", "a b", "ä", "a" * 64, "a\n", "a.b", None, 1, ["a"]]
+)
+def test_other_names_are_refused_with_the_rule(name):
+    fault = fault_of_name(name, "table")
+    assert fault is not None
+    assert fault.startswith("table name")
+    assert "[a-z][a-z0-9_]{0,62}" in fault
+
+
+@pytest.mark.parametrize(
+    "name", ["mesh", "main", "system", "memory", "temp", "default", "information_schema", "pg_catalog"]
+)
+def test_the_names_that_the_contract_reserves_are_refused(name):
+    assert fault_of_name(name, "product") == f"product name {name!r} is reserved"
+
+
+def test_every_reserved_keyword_of_the_engine_is_reserved():
+    duckdb = pytest.importorskip("duckdb")
+    rows = duckdb.sql("SELECT keyword_name FROM duckdb_keywords() WHERE keyword_category = 'reserved'").fetchall()
+    assert {word for (word,) in rows} - RESERVED == set()
+
+
+@pytest.mark.parametrize("name", ["_", "a", "order", "x" * 128, "_1"])
+def test_columns_may_be_called_what_tables_may_not(name):
+    assert fault_of_column(name) is None
+
+
+@pytest.mark.parametrize("name", ["", "1", "A", "x" * 129, "a b", "é", "a\n", None])
+def test_other_columns_are_refused_with_the_rule(name):
+    assert "[a-z_][a-z0-9_]{0,127}" in (fault_of_column(name) or "")
+
+
+@pytest.mark.parametrize("name", ["ada", "ada.l@example.org", "a-b_c+d", "1"])
+def test_users_are_called_as_directories_call_them(name):
+    assert fault_of_user(name) is None
+
+
+@pytest.mark.parametrize("name", ["", "Ada", ".a", "a b", "a/b", "a:b", "a\n", "a" * 128, None])
+def test_other_users_are_refused(name):
+    assert fault_of_user(name) is not None
+
+
+@given(st.text())
+def test_a_legal_name_is_one_or_nothing(text):
+    name = legal_name(text)
+    assert name == "" or COLUMN.fullmatch(name)
+
+
+@given(st.from_regex(COLUMN, fullmatch=True))
+def test_a_name_that_is_legal_already_stays(name):
+    assert legal_name(name) == name
+
+
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [("Customer ID", "customer_id"), ("2nd", "_2nd"), ("a--b", "a_b"), (" Größe ", "gr_e"), ("!", "")],
+)
+def test_legal_names(written, name):
+    assert legal_name(written) == name
+
+
+def test_the_nearest_name_is_offered_and_nothing_where_none_is_near():
+    assert nearest("wheather", ["flights", "weather", "planes"]) == "weather"
+    assert nearest("xyz", ["flights", "weather"]) is None
+    assert nearest("wether", ["weather"], 0.99) is None
+    assert nearest("w" * 100_000, ["weather"] * 1000) is None
