@@ -102,7 +102,7 @@ def cast(name: str) -> str:
 
 def check(orders: Path) -> Row:
     """Check a contract, beside one tolerant DuckDB statement with the same rules and no lexical guards."""
-    from thinmesh.adapters.duckdb.checker import DuckdbChecker
+    from thinmesh.adapters.duckdb.check.checker import DuckdbChecker
 
     table = with_ids(parse_descriptor(descriptor()).tables["orders"])
     job = CheckJob(tables=(TableInput("orders", table, (Upload("orders.csv", orders),)),))

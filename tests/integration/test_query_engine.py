@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from thinmesh.adapters.duckdb.engine import DuckdbEngine
+from thinmesh.adapters.duckdb.query.engine import DuckdbEngine
 from thinmesh.conformance.engine import COLUMNS, EngineConformance, answer, failure, rows
 from thinmesh.kernel.contract import Column
 from thinmesh.kernel.errors import MeshError, Refused, Temporary
@@ -343,7 +343,7 @@ def test_nobody_may_wait_without_end(lake):
 
 def test_workers_die_with_a_server_that_is_killed(lake):
     program = (
-        "import sys; from pathlib import Path; from thinmesh.adapters.duckdb.engine import DuckdbEngine\n"
+        "import sys; from pathlib import Path; from thinmesh.adapters.duckdb.query.engine import DuckdbEngine\n"
         "from thinmesh.planes.query.backend import Job; from thinmesh.planes.query.model import Binding\n"
         f"engine = DuckdbEngine(workers=2, memory={MEMORY}, lake=Path({str(lake)!r}))\n"
         "run = engine.submit(Job('a', 'SELECT sleep_ms(600000)', 'json', None, 600, lambda _: Binding()))\n"

@@ -8,7 +8,7 @@ from contextlib import closing
 import pandas as pd
 import pytest
 
-from thinmesh.adapters.duckdb.engine import DuckdbEngine
+from thinmesh.adapters.duckdb.query.engine import DuckdbEngine
 from thinmesh.adapters.sql.schema import migrate
 from thinmesh.adapters.sql.sqlite import SqliteDatabase
 from thinmesh.adapters.sql.statements import STATEMENTS_SCHEMA, SqlStatementLog

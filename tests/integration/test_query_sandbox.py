@@ -8,8 +8,8 @@ from contextlib import closing
 
 import pytest
 
-from thinmesh.adapters.duckdb.engine import DuckdbEngine
-from thinmesh.adapters.duckdb.sandbox import landlock_abi
+from thinmesh.adapters.duckdb.query.engine import DuckdbEngine
+from thinmesh.adapters.duckdb.query.sandbox import landlock_abi
 from thinmesh.kernel.contract import Column
 from thinmesh.kernel.errors import MeshError
 from thinmesh.kernel.policy import Principal
@@ -279,7 +279,7 @@ def test_every_wall_that_linux_offers_stands(queries):
 ATTEMPTS = """
 import ctypes, os, socket, subprocess, sys, threading
 from pathlib import Path
-from thinmesh.adapters.duckdb import sandbox
+from thinmesh.adapters.duckdb.query import sandbox
 place = Path(sys.argv[1])
 mine = os.open(place / "mine", os.O_RDONLY)
 walls = sandbox.enclose(sandbox.Allowance(1 << 30, 64, (place,), place / "scratch", 1000))
@@ -343,8 +343,8 @@ def test_code_in_a_worker_could_do_nothing_either(tmp_path):
 UNSCREENED = """
 import json, sys
 from pathlib import Path
-from thinmesh.adapters.duckdb import sandbox
-from thinmesh.adapters.duckdb.session import Session
+from thinmesh.adapters.duckdb.query import sandbox
+from thinmesh.adapters.duckdb.query.session import Session
 place, mine = Path(sys.argv[1]), sys.argv[2]
 import duckdb, pyarrow.parquet
 sandbox.enclose(sandbox.Allowance(1 << 30, 64, (place / "lake",)))

@@ -86,7 +86,7 @@ def _make_current(platform: Platform, mode: str) -> None:
 
 def check_standalone(contract: bytes, uploads: Sequence[Upload], progress: Progress) -> Checked:
     """Check files against a contract document, without a platform."""
-    from thinmesh.adapters.duckdb.checker import DuckdbChecker
+    from thinmesh.adapters.duckdb.check.checker import DuckdbChecker
     from thinmesh.planes.product.standalone import check
 
     return check(DuckdbChecker(), contract, uploads, progress)

@@ -20,7 +20,7 @@ from .following import Follower, attempt
 from .query_catalog import QueryCatalog
 
 if TYPE_CHECKING:
-    from thinmesh.adapters.duckdb.engine import DuckdbEngine
+    from thinmesh.adapters.duckdb.query.engine import DuckdbEngine
     from thinmesh.adapters.git.data import GitDataRepository
     from thinmesh.adapters.git.door import GitDoor
     from thinmesh.adapters.git.log import GitLogRepository
@@ -121,14 +121,14 @@ class Platform:
     @cached_property
     def checker(self) -> Checker:
         """The check of data files."""
-        from thinmesh.adapters.duckdb.checker import DuckdbChecker
+        from thinmesh.adapters.duckdb.check.checker import DuckdbChecker
 
         return DuckdbChecker(self.settings.query.memory)
 
     @cached_property
     def engine(self) -> DuckdbEngine:
         """The query engine."""
-        from thinmesh.adapters.duckdb.engine import DuckdbEngine
+        from thinmesh.adapters.duckdb.query.engine import DuckdbEngine
 
         return DuckdbEngine(
             workers=self.settings.query.workers,

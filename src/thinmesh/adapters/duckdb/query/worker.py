@@ -1,6 +1,6 @@
 """The process tree that runs statements: a template that has everything imported, and the workers it forks.
 
-`python -I -m thinmesh.adapters.duckdb.worker OPTIONS`, standard input being its control socket. For each worker
+`python -I -m thinmesh.adapters.duckdb.query.worker OPTIONS`, standard input being its control socket. For each worker
 the server sends one byte with a socket; the template forks, the child encloses itself, prepares a database and
 answers on that socket. The template never meets a statement. A worker serves one user over one set of tables, and
 is thrown away.

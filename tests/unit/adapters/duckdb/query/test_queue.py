@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from thinmesh.adapters.duckdb.queue import Queue, Ticket
+from thinmesh.adapters.duckdb.query.queue import Queue, Ticket
 from thinmesh.kernel.errors import TooManyRequests
 
 

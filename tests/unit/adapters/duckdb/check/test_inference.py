@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from thinmesh.adapters.duckdb.rules import custom
+from thinmesh.adapters.duckdb.check.rules import custom
 from thinmesh.kernel.contract import Column
 
 from .checking import check, check_files, counts, rows_of, table

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from thinmesh.adapters.duckdb.checker import check_files
-from thinmesh.adapters.duckdb.uploads import group_uploads
+from thinmesh.adapters.duckdb.check.checker import check_files
+from thinmesh.adapters.duckdb.check.uploads import group_uploads
 from thinmesh.kernel.contract import Column, Reference, Table
 from thinmesh.kernel.errors import Refused
 from thinmesh.planes.product.model import Upload

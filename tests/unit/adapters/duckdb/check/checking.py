@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pyarrow import parquet
 
-from thinmesh.adapters.duckdb.checker import DuckdbChecker
+from thinmesh.adapters.duckdb.check.checker import DuckdbChecker
 from thinmesh.kernel.contract import Column, Table, with_ids
 from thinmesh.planes.product.model import CheckJob, CheckResult, TableInput, Upload
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from thinmesh.adapters.duckdb.screen import Unwelcome, screen
+from thinmesh.adapters.duckdb.query.screen import Unwelcome, screen
 
 CONNECTION = duckdb.connect(config={"threads": 1, "async_threads": 0})
 

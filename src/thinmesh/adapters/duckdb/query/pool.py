@@ -252,7 +252,7 @@ class Pool:
         # Its working folder is gone once it runs: nothing can ever be put there.
         with theirs, tempfile.TemporaryDirectory(prefix="thinmesh-query-") as folder:
             self._template = subprocess.Popen(
-                [sys.executable, "-I", "-m", "thinmesh.adapters.duckdb.worker", self._options.text()],
+                [sys.executable, "-I", "-m", "thinmesh.adapters.duckdb.query.worker", self._options.text()],
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,

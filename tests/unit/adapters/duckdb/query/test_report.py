@@ -2,7 +2,7 @@
 
 import pytest
 
-from thinmesh.adapters.duckdb.report import clean, refusal
+from thinmesh.adapters.duckdb.query.report import clean, refusal
 from thinmesh.planes.query.model import Parsed, TableName
 
 PARSED = Parsed("select", (TableName("shop", "orders"),))

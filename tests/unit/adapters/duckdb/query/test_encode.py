@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from thinmesh.adapters.duckdb import encode
+from thinmesh.adapters.duckdb.query import encode
 
 CONNECTION = duckdb.connect(config={"threads": 1, "async_threads": 0})
 CONNECTION.execute("SET TimeZone = 'UTC'")
