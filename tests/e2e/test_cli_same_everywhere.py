@@ -78,6 +78,8 @@ def steady(found):
     text = json.dumps(found)
     text = re.sub(r'"\d{4}-\d\d-\d\dT[\d:.]+Z"', '"TIME"', text)
     text = re.sub(r"\b[0-9a-f]{12,64}\b", "ID", text)
+    # Where the catalog file's own entries fall between these depends on when it followed.
+    text = re.sub(r'"sequence": \d+', '"sequence": "N"', text)
     return json.loads(re.sub(r'"(statement|etag|commit|token)": "[^"]*"', r'"\1": "ID"', text))
 
 

@@ -47,7 +47,7 @@ def sql(client, text, **accept):
 
 def assert_tells_nothing(reply):
     assert SECRET not in reply.text
-    assert str(ROWS) not in reply.text.replace(",", "")
+    assert str(ROWS) not in reply.text.replace(",", ""), reply.text
 
 
 STATEMENTS = [

@@ -13,6 +13,7 @@ OPERATIONS_SCHEMA = (
     """CREATE TABLE derived_files (path TEXT PRIMARY KEY, sha256 TEXT NOT NULL, bytes BIGINT NOT NULL)""",
 )
 
+# Rows and bytes are of open products: in a mesh with one closed product the sum would tell its size.
 _COUNTS = {
     "products": "SELECT count(*) AS found FROM products WHERE status <> 'retired'",
     "retired": "SELECT count(*) AS found FROM products WHERE status = 'retired'",
@@ -20,9 +21,9 @@ _COUNTS = {
         WHERE p.status <> 'retired'""",
     "publications": "SELECT count(*) AS found FROM publications",
     "rows": """SELECT COALESCE(SUM(f.row_count), 0) AS found FROM data_files f JOIN products p ON p.name = f.product
-        WHERE p.status <> 'retired'""",
+        WHERE p.status <> 'retired' AND p.access = 'open'""",
     "bytes": """SELECT COALESCE(SUM(f.bytes), 0) AS found FROM data_files f JOIN products p ON p.name = f.product
-        WHERE p.status <> 'retired'""",
+        WHERE p.status <> 'retired' AND p.access = 'open'""",
     "users": "SELECT count(*) AS found FROM users",
     "teams": "SELECT count(*) AS found FROM teams",
 }
