@@ -14,10 +14,11 @@ import uvicorn
 from thinmesh.adapters.git.data import GitDataRepository
 from thinmesh.adapters.git.door import GitDoor
 from thinmesh.adapters.git.pushed import read_push
-from thinmesh.kernel.errors import Conflict, Refused, Violation
+from thinmesh.kernel.errors import Conflict, Refused
 from thinmesh.kernel.policy import Principal
 from thinmesh.kernel.repository import Signature
 from thinmesh.planes.product.push import MAIN, Landing
+from thinmesh.planes.product.push_merge import clashes
 from thinmesh.planes.product.push_structure import folder_faults, rights_faults, structural_faults
 
 GIT_CLIENT = {
@@ -64,20 +65,17 @@ class MovingHandler:
             if push.update.ref == MAIN and tip != push.update.old:
                 raise Conflict("main has moved.", help="git pull, then push again.")
             if not self.data.is_ancestor(tip, new):
-                new = self.merged(tip, new, self.changes[push.context.id].folders())
+                new = self.merged(tip, new, self.changes[push.context.id])
             self.data.move(tip, new)
             return Landing(new, tip)
 
-    def merged(self, tip, new, folders):
-        edits, clashes = self.data.merge(self.data.merge_base(tip, new), tip, new, sorted(folders))
-        if clashes:
-            raise Refused(
-                "Others changed the same files.",
-                violations=[
-                    Violation("changed on both sides; git pull, then push again", "clash", file=clash.path)
-                    for clash in clashes
-                ],
-            )
+    def merged(self, tip, new, change):
+        edits, faults = {}, []
+        for folder in change.folders():
+            faults += clashes(self.data.files(tip, folder), change, folder)
+            edits |= {path: edit.new.id if edit.new else None for path, edit in change.edits(folder).items()}
+        if faults:
+            raise Refused("Others changed the same files.", violations=faults)
         faults = folder_faults({**self.data.files(tip, "d"), **edits})
         if faults:
             raise Refused("The merge does not fit together.", violations=faults)

@@ -86,7 +86,7 @@ def test_one_file_changed_on_both_sides_is_refused_and_can_be_settled(mesh):
     theirs.push()
     tip = mesh.data.tip()
     mine.write("d/p/t.csv", "a\n2\n").commit()
-    assert "refused: d/p/t.csv: changed on both sides" in mine.push(fails=True)
+    assert "refused: d/p/t.csv: this file also changed on main" in mine.push(fails=True)
     assert mesh.data.tip() == tip
     mine.git("fetch")
     mine.git("merge", "-X", "ours", "origin/main")

@@ -22,6 +22,7 @@ _LISTS = (
     "tags transformSourceObjects examples enum synonyms authoritativeDefinitions customProperties relationships "
     "properties quality"
 ).split()
+_TEXT_LISTS = ("tags", "transformSourceObjects")
 # ODCS 3.2 `SchemaProperty`: what each member must be. What lies deeper is judged by the official models.
 MEMBERS: Mapping[str, type] = {
     **dict.fromkeys(_TEXTS, str),
@@ -106,6 +107,8 @@ def _members(fields: Fields) -> dict[str, Any]:
         kind = MEMBERS.get(name)
         if kind and value is not None and (value := fields.get(name, kind)) is not None:
             found[name] = value
+    for name in _TEXT_LISTS:
+        fields.texts(name)
     fields.report_unknown(MEMBERS, "an ODCS schema property")
     return found
 

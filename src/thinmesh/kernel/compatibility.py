@@ -182,6 +182,9 @@ def _of_keys(old: Table, new: Table) -> _Changes:
         became = f"becomes ({', '.join(new.primary_key)})" if new.primary_key else "is dropped"
         text = f"the primary key ({', '.join(old.primary_key)}) {became}"
         yield "breaking", Change(old.name, None, "primary_key", text)
+    elif new.primary_key and not old.primary_key:  # what it asks of the data is said as required and unique
+        text = f"({', '.join(new.primary_key)}) becomes the primary key"
+        yield "compatible", Change(old.name, None, "primary_key", text)
     before, after = _uniques(old), _uniques(new)
     for key, columns in before.items():
         if key not in after and key != frozenset(old.primary_key):

@@ -24,13 +24,6 @@ class Signature:
     email: str
 
 
-@dataclass(frozen=True, slots=True)
-class FileClash:
-    """A file changed on both sides of a merge."""
-
-    path: str
-
-
 class DataRepository(Protocol):
     """`data.git`. Commits made here are invisible until `move`. Object ids are hexadecimal text."""
 

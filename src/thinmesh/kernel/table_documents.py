@@ -303,6 +303,7 @@ def _extra(fields: Fields) -> dict[str, Any]:
     """Keep every other member of an ODCS schema object."""
     for name, kind in _KEPT.items():
         fields.get(name, kind)
+    fields.texts("tags")
     if not _DEEP.isdisjoint(fields.found):
         own = {name: value for name, value in fields.found.items() if name in _KEPT or name == "context"}
         check_object(own, fields.path, fields.faults)

@@ -155,8 +155,14 @@ def test_a_dropped_or_another_primary_key_breaks_and_is_said_once():
 
 def test_a_new_primary_key_is_for_the_data_to_judge():
     assert verdicts(of(NAME), of(NAME, primary_key=("name",))) == {
-        "tightened": [("name", "required"), ("name", "unique")]
+        "compatible": [(None, "primary_key")],
+        "tightened": [("name", "required"), ("name", "unique")],
     }
+
+
+def test_a_key_that_asks_for_nothing_new_is_compatible():
+    held = replace(NAME, required=True, unique=True)
+    assert verdicts(of(held), of(held, primary_key=("name",))) == {"compatible": [(None, "primary_key")]}
 
 
 def test_the_order_of_a_key_means_nothing():

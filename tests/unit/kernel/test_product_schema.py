@@ -95,6 +95,8 @@ WRONG = [
     column(logicalType="integer", logicalTypeOptions={"multipleOf": 0}),
     column(logicalType="array", logicalTypeOptions={"uniqueItems": "yes"}),
     column(tags=[1]),
+    column(transformSourceObjects=[{}]),
+    table(tags=[1]),
     column(enum=["a"]),
 ]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pygit2
 from pygit2.enums import ObjectType
 
-from thinmesh.kernel.repository import File, FileClash, Signature
+from thinmesh.kernel.repository import File, Signature
 
 from .settings import write_settings
 from .store import SERVER_EMAIL, SERVER_NAME, Store, again, oid_of, translated
@@ -125,27 +125,6 @@ class GitDataRepository:
                 return None
         return str(found) if found else None
 
-    def merge(
-        self, base: str, ours: str, theirs: str, folders: Sequence[str]
-    ) -> tuple[Mapping[str, str | None], Sequence[FileClash]]:
-        """Merge, within some folders and file by file, what `theirs` changed since `base` into `ours`.
-
-        Gives the edits to make on `ours`, and the files that both sides changed, differently.
-        """
-        edits: dict[str, str | None] = {}
-        clashes: list[FileClash] = []
-        for folder in folders:
-            before, here, there = (self._ids(commit, folder) for commit in (base, ours, theirs))
-            for path in sorted({*before, *there}):
-                old, mine, new = before.get(path), here.get(path), there.get(path)
-                if new in (old, mine):
-                    continue
-                if mine != old:
-                    clashes.append(FileClash(path))
-                else:
-                    edits[path] = new
-        return edits, clashes
-
     def move(self, old: str, new: str) -> None:
         """Move `main` from `old` to `new`, compare-and-swap. Raises Conflict where `main` is not at `old`."""
         self._store.swing(old, new)
@@ -205,9 +184,6 @@ class GitDataRepository:
         with translated(self.path, "read"):
             _, size = self._store.handle().odb.read_header(pygit2.Oid(raw=id))
         return File(id.hex(), size, mode)
-
-    def _ids(self, commit: str, folder: str) -> dict[str, str]:
-        return {path: file.id for path, file in self.files(commit, folder).items()}
 
 
 def _text(name: bytes) -> str:

@@ -30,7 +30,8 @@ class ProjectionStatus:
 class Status:
     """How the platform is doing. Nothing in it is secret: any signed-in user may see it.
 
-    `counts` are of active products, `rows` and `bytes` of open ones; sizes in bytes, times RFC 3339, `uptime` in seconds.
+    `counts` are of active products, `rows` and `bytes` of open ones; sizes in bytes, times RFC 3339,
+    `uptime` in seconds.
     """
 
     version: str

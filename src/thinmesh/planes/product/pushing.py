@@ -23,6 +23,7 @@ from .evolution import Evolution, evolve
 from .loading import Prepared, Source, TableChange, discard, facts, prepare, scratch_folder
 from .model import Upload, no_progress
 from .push import MAIN, Landing, Push, PushContext, PushedChange, Say
+from .push_merge import clashes, merged
 from .push_structure import folder_faults, rights_faults, structural_faults
 from .registration import ATTEMPTS, Registration, Stale, actor_of, change_of, signature_of
 from .sources import csv_paths, digest
@@ -151,8 +152,8 @@ class Pushing:
             before = self._backends.index.product(tx, name)
         ours = self._backends.data.files(tip, folder)
         plan = FolderPlan(domain, name, before, edits, needs=_needed(edits))
-        faults = _clashes(ours, change, folder)
-        plan.files = _merged(ours, change, folder)
+        faults = clashes(ours, change, folder)
+        plan.files = merged(ours, change, folder)
         faults += [fault for fault in folder_faults(plan.files) if fault not in faults]
         tables = {table: state.table for table, state in before.tables.items()} if before else {}
         try:
@@ -344,27 +345,6 @@ def _table_of(path: str, folder: str) -> str:
     if not rest.endswith(".csv"):
         return ""
     return rest.split("/")[0].removesuffix(".csv")
-
-
-def _merged(ours: Mapping[str, File], change: PushedChange, folder: str) -> dict[str, File]:
-    """Give the folder's files with the push laid over what `main` has."""
-    files = dict(ours)
-    for path, edit in change.edits(folder).items():
-        if edit.new is None:
-            files.pop(path, None)
-        else:
-            files[path] = edit.new
-    return files
-
-
-def _clashes(ours: Mapping[str, File], change: PushedChange, folder: str) -> list[Violation]:
-    """Find the files that changed on both sides, differently."""
-    text = "this file also changed on main since you pulled; run git pull, and push again"
-    return [
-        Violation(text, "clash", file=path)
-        for path, edit in change.edits(folder).items()
-        if _id(ours.get(path)) not in (_id(edit.old), _id(edit.new))
-    ]
 
 
 def _misplaced(plan: FolderPlan, folder: str, table: str, tables: Mapping[str, Table]) -> Violation | None:
