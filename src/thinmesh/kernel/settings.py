@@ -99,7 +99,7 @@ def text(value: object) -> str:
 def whole_number(value: object, expected: str) -> int:
     """Read a whole number that is not negative. Raises Unfit, with what is expected."""
     if isinstance(value, str) and re.fullmatch(r"[0-9]{1,18}", value.strip()):
-        return int(value)
+        return int(value.strip())
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return value
     raise Unfit(expected)
