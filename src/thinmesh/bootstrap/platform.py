@@ -54,6 +54,7 @@ class Platform:
         self.home = self.layout.path
         self.settings = settings
         self.clock = clock
+        self.started = clock()
         self._follower: Follower | None = None
 
     # Parts ----------------------------------------------------------------------------------------------------

@@ -99,7 +99,10 @@ class IdentityStore(Protocol):
         """Take a user out of a team."""
 
     def teams_of_domain(self, tx: Transaction, domain: str) -> Sequence[str]:
-        """Give the teams that work in a domain, the first one first; empty where it is unclaimed."""
+        """Give the teams that work in a domain, the first one first; empty where it is unclaimed.
+
+        They were let in, or own, or owned, a product there.
+        """
 
     def claim_domain(self, tx: Transaction, domain: str, team: str, at: str) -> None:
         """Let a team work in a domain."""

@@ -156,10 +156,6 @@ class Identity:
         """Give the teams that work in a domain, the first one first; empty where it is unclaimed."""
         return self._store.teams_of_domain(tx, domain)
 
-    def claim_domain(self, tx: Transaction, domain: str, team: str) -> None:
-        """Let a team work in a domain; whether it may was judged by the caller of this. Raises NotFound."""
-        self._store.claim_domain(tx, domain, self._team(tx, team).name, self._now())
-
     def has_team(self, tx: Transaction, team: str) -> bool:
         """Tell whether there is a team of this name."""
         return self._store.team(tx, team) is not None

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from thinmesh.adapters.sql.audit import AUDIT_SCHEMA, SqlAuditStore
 from thinmesh.adapters.sql.identity import IDENTITY_SCHEMA, SqlIdentityStore
+from thinmesh.adapters.sql.index import INDEX_SCHEMA
 from thinmesh.adapters.sql.schema import migrate
 from thinmesh.adapters.sql.sqlite import SqliteDatabase
 from thinmesh.kernel.audit import Audit
@@ -23,7 +24,7 @@ from thinmesh.kernel.identity import Identity
 from thinmesh.kernel.policy import Policy
 from thinmesh.kernel.tokens import Signer
 
-SCHEMA = {"identity": ((1, IDENTITY_SCHEMA),), "audit": ((1, AUDIT_SCHEMA),)}
+SCHEMA = {"index": ((1, INDEX_SCHEMA),), "identity": ((1, IDENTITY_SCHEMA),), "audit": ((1, AUDIT_SCHEMA),)}
 
 
 class Time:

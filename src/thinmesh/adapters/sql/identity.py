@@ -26,6 +26,13 @@ IDENTITY_SCHEMA = (
     "CREATE INDEX tokens_by_user ON tokens (user_name, created, id)",
 )
 
+# A team that owns a product works in its domain; the index knows. One look-up for each owner, however many products.
+_OWNERS = """WITH RECURSIVE owners (owner) AS (
+    SELECT MIN(owner) FROM products WHERE domain = :domain
+    UNION ALL
+    SELECT (SELECT MIN(p.owner) FROM products p WHERE p.domain = :domain AND p.owner > o.owner)
+    FROM owners o WHERE o.owner IS NOT NULL)
+    SELECT owner FROM owners WHERE owner IS NOT NULL"""
 _TOKEN = "SELECT id, user_name, scope, created, created_by, expires, revoked FROM tokens"  # noqa: S105
 
 
@@ -106,7 +113,8 @@ class SqlIdentityStore:
             "SELECT team FROM team_domains WHERE domain = :domain ORDER BY position",
             {"domain": domain},
         )
-        return [row["team"] for row in rows]
+        owners = tx.all(_OWNERS, {"domain": domain})
+        return list(dict.fromkeys([*(row["team"] for row in rows), *(row["owner"] for row in owners)]))
 
     def claim_domain(self, tx: Transaction, domain: str, team: str, at: str) -> None:
         """Let a team work in a domain."""
@@ -182,7 +190,11 @@ def _teams_of(tx: Transaction, user: str) -> tuple[str, ...]:
 
 
 def _team(tx: Transaction, name: str) -> Team:
-    domains = tx.all("SELECT domain FROM team_domains WHERE team = :name ORDER BY domain", {"name": name})
+    domains = tx.all(
+        """SELECT domain FROM team_domains WHERE team = :name
+           UNION SELECT DISTINCT domain FROM products WHERE owner = :name ORDER BY domain""",
+        {"name": name},
+    )
     members = tx.all("SELECT user_name, lead FROM team_members WHERE team = :name ORDER BY user_name", {"name": name})
     return Team(
         name=name,

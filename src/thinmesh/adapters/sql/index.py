@@ -22,6 +22,7 @@ INDEX_SCHEMA = (
         publications INTEGER NOT NULL DEFAULT 0, successor TEXT, etag TEXT NOT NULL, sequence INTEGER NOT NULL)""",
     "CREATE INDEX products_by_domain ON products (domain, name)",
     "CREATE INDEX products_by_owner ON products (owner, name)",
+    "CREATE INDEX products_by_owner_of_domain ON products (domain, owner)",
     """CREATE TABLE product_tags (tag TEXT NOT NULL, product TEXT NOT NULL, PRIMARY KEY (tag, product))""",
     """CREATE TABLE product_tables (
         product TEXT NOT NULL, name TEXT NOT NULL, position INTEGER NOT NULL, record TEXT NOT NULL, publication TEXT,
@@ -268,11 +269,6 @@ class SqlProductIndex:
         """Give the id of the publication that would come next (`p1`, `p2`, …)."""
         row = tx.one("SELECT publications FROM products WHERE name = :p", {"p": product})
         return f"p{(row['publications'] if row else 0) + 1}"
-
-    def owners(self, tx: Transaction, domain: str) -> Collection[str]:
-        """Give the teams that own, or owned, products in a domain."""
-        rows = tx.all("SELECT DISTINCT owner FROM products WHERE domain = :d", {"d": domain})
-        return {row["owner"] for row in rows}
 
     def owned_by(self, tx: Transaction, teams: Collection[str]) -> Collection[str]:
         """Give the names of the products that any of the teams owns, retired ones included."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -346,6 +347,10 @@ class Backends(Protocol):
     @property
     def clock(self) -> Clock:
         """The time."""
+
+    @property
+    def started(self) -> datetime:
+        """When this process opened the home."""
 
     @property
     def scratch(self) -> Path:

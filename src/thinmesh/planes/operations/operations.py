@@ -31,7 +31,6 @@ class Operations:
         self._backends = backends
         self._tools = tools
         self._projections = projections_of(backends, tools)
-        self._started = backends.clock()
 
     def ready(self) -> None:
         """Raise Temporary unless requests can be served."""
@@ -51,8 +50,8 @@ class Operations:
         newest = max(each.sequence + each.lag for each in projections)
         return Status(
             version=self._tools.version,
-            started=text_of_time(self._started),
-            uptime=int((self._backends.clock() - self._started).total_seconds()),
+            started=text_of_time(self._backends.started),
+            uptime=int((self._backends.clock() - self._backends.started).total_seconds()),
             counts=counts,
             log={"tip": self._backends.ledger.tip(), "sequence": newest},
             projections=projections,

@@ -79,9 +79,6 @@ class ProductIndex(Protocol):
     def next_publication(self, tx: Transaction, product: str) -> str:
         """Give the id of the publication that would come next (`p1`, `p2`, …)."""
 
-    def owners(self, tx: Transaction, domain: str) -> Collection[str]:
-        """Give the teams that own, or owned, products in a domain."""
-
     def owned_by(self, tx: Transaction, teams: Collection[str]) -> Collection[str]:
         """Give the names of the products that any of the teams owns, retired ones included."""
 
@@ -184,9 +181,6 @@ class Teams(Protocol):
 
     def teams_of_domain(self, tx: Transaction, domain: str) -> Collection[str]:
         """Give the teams that work in a domain; empty where it is unclaimed."""
-
-    def claim_domain(self, tx: Transaction, domain: str, team: str) -> None:
-        """Let a team work in a domain; no effect where it works there."""
 
     def has_team(self, tx: Transaction, team: str) -> bool:
         """Tell whether there is a team of this name."""

@@ -85,10 +85,10 @@ def _keep_undeclared(states: Mapping[str, TableState], tables: dict[str, Table],
     for name, state in states.items():
         if name in tables:
             continue
-        if state.table.inferred or state.table.extra.get("accepted"):
+        if state.table.inferred:
             tables[name] = state.table
         else:
-            faults.append(_breaking(file, name, None, f"the table {name} is removed"))
+            faults.append(_breaking(file, name, None, f"the table {name} is left out, which removes it"))
     return faults
 
 

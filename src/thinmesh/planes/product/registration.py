@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from thinmesh.kernel.contract import Table
@@ -24,7 +25,7 @@ from thinmesh.kernel.repository import Signature
 
 from .backend import Backends
 from .evolution import Evolution, accepted, evolve
-from .loading import Prepared, TableChange, discard, facts, prepare
+from .loading import Prepared, TableChange, discard, facts, prepare, scratch_folder
 from .model import no_progress
 
 # How often a change is judged again when others got in between; each round saw newer state.
@@ -130,7 +131,7 @@ class Registration:
         return owner
 
     def _authorize_new(self, tx: Transaction, caller: Principal, descriptor: Descriptor) -> str:
-        teams = domain_teams(self._backends, tx, descriptor.domain)
+        teams = self._backends.teams.teams_of_domain(tx, descriptor.domain)
         owner = descriptor.owner or default_owner(caller, descriptor.domain, teams)
         if not self._backends.teams.has_team(tx, owner):
             raise Refused(
@@ -147,7 +148,7 @@ class Registration:
         """Refuse an owner that does not exist or does not work in the domain."""
         if not self._backends.teams.has_team(tx, owner):
             raise Refused(f"There is no team {owner}.", help="`thinmesh team list` shows the teams.")
-        if owner not in domain_teams(self._backends, tx, domain):
+        if owner not in self._backends.teams.teams_of_domain(tx, domain):
             raise Refused(
                 f"The team {owner} does not work in the domain {domain}.",
                 help=f"A member of a team in it lets them in: thinmesh team create {owner} --domain {domain}",
@@ -162,8 +163,9 @@ class Registration:
         if not current or not names:
             return Prepared()
         backends = self._backends
-        changes = [_present(backends, current, name) for name in names]
-        prepared = prepare(backends, caller, current, evolution.tables, changes, current.name, no_progress)
+        with scratch_folder(backends) as folder:
+            changes = [_present(backends, current, name, folder) for name in names]
+            prepared = prepare(backends, caller, current, evolution.tables, changes, current.name, no_progress)
         if prepared.violations:
             raise Refused(
                 f"The data present in {current.name} violates the new contract.",
@@ -317,11 +319,6 @@ def retired(product: Product) -> Retired:
     )
 
 
-def domain_teams(backends: Backends, tx: Transaction, domain: str) -> Collection[str]:
-    """Give the teams that work in a domain: those let in, and those that own, or owned, a product there."""
-    return {*backends.teams.teams_of_domain(tx, domain), *backends.index.owners(tx, domain)}
-
-
 def default_owner(caller: Principal, domain: str, teams: Collection[str]) -> str:
     """Give the owner team where none is named: the caller's only one there; for administrators, its only one."""
     own = sorted(caller.teams & set(teams)) if teams else sorted(caller.teams)
@@ -370,11 +367,11 @@ def _same(current: Product, descriptor: Descriptor, evolution: Evolution) -> boo
     return same_document and same_values and not evolution.changed
 
 
-def _present(backends: Backends, current: Product, name: str) -> TableChange:
+def _present(backends: Backends, current: Product, name: str, folder: Path) -> TableChange:
     """Make a replace of a table by its own present data, from the CSVs where there are any."""
     from .sources import present_sources
 
-    return TableChange(name, "replace", present_sources(backends, current, name), current.tables[name].in_git)
+    return TableChange(name, "replace", present_sources(backends, current, name, folder), current.tables[name].in_git)
 
 
 def _check_successor(successor: Product, name: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -87,19 +86,21 @@ def _natural(path: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", path)]
 
 
-def present_sources(backends: Backends, current: Product, table: str) -> tuple[Source, ...]:
-    """Hand in a table's present data once more, as the CSVs they came from where these are known, else as Parquet."""
+def present_sources(backends: Backends, current: Product, table: str, folder: Path) -> tuple[Source, ...]:
+    """Hand in a table's present data once more: the CSVs they came from where these are known, else the Parquet.
+
+    The CSVs are copied into `folder`.
+    """
     return tuple(
-        _again(backends, current, table, file, number) for number, file in enumerate(current.tables[table].files)
+        _again(backends, current, table, file, folder / f"{table}-{number}.csv")
+        for number, file in enumerate(current.tables[table].files)
     )
 
 
-def _again(backends: Backends, current: Product, table: str, file: DataFile, number: int) -> Source:
+def _again(backends: Backends, current: Product, table: str, file: DataFile, path: Path) -> Source:
     if file.source is None:
-        upload = Upload(f"{table}/{number}.parquet", backends.location.local(file))
+        upload = Upload(f"{table}/{path.stem}.parquet", backends.location.local(file))
         return Source(file.content, upload=upload)
-    backends.scratch.mkdir(parents=True, exist_ok=True)
-    path = Path(tempfile.mkdtemp(dir=backends.scratch)) / f"{number}.csv"
     backends.data.copy(file.source, str(path))
     blob = file.source if current.tables[table].in_git else None
-    return Source(file.content, upload=Upload(f"{table}/{number}.csv", path), blob=blob)
+    return Source(file.content, upload=Upload(f"{table}/{path.name}", path), blob=blob)

@@ -1,0 +1,65 @@
+"""Registration on a real home: who gets a domain, and what a change leaves behind."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+import pytest
+
+from tests.integration.keeping import Kept
+from thinmesh.bootstrap import init_home
+from thinmesh.kernel.errors import NotAllowed, Refused
+
+
+@pytest.fixture
+def kept(tmp_path):
+    init_home(tmp_path / "home")
+    kept = Kept(tmp_path / "home")
+    yield kept
+    kept.close()
+
+
+def person(kept, name):
+    kept.platform.identity.add_user(kept.admin, name)
+    return lambda: kept.platform.identity.authenticate(
+        kept.platform.identity.new_token(kept.admin, name, scope="write").token
+    )
+
+
+def descriptor(name, domain, **more):
+    return json.dumps({"name": name, "domain": domain, "description": "Orders", **more}).encode()
+
+
+def test_an_unclaimed_domain_belongs_to_the_first_team_that_uses_it(kept):
+    ann, eve = person(kept, "ann"), person(kept, "eve")
+    kept.platform.identity.create_team(ann(), "shop")
+    kept.platform.products.register(ann(), descriptor("orders", "sales"))
+    assert kept.platform.identity.team(eve(), "shop").domains == ("sales",)
+    with pytest.raises(NotAllowed, match="belongs to shop"):
+        kept.platform.identity.create_team(eve(), "swamp", ["sales"])
+    kept.platform.identity.create_team(eve(), "swamp")
+    with pytest.raises(NotAllowed, match="belongs to shop"):
+        kept.platform.products.register(eve(), descriptor("fakes", "sales", owner="swamp"))
+    kept.platform.identity.create_team(ann(), "swamp", ["sales"])
+    assert kept.platform.products.register(eve(), descriptor("returns", "sales")).created
+
+
+def test_what_was_copied_to_judge_present_data_is_gone_afterwards(kept):
+    kept.platform.identity.create_team(kept.admin, "team", ["d"])
+    kept.register("inferred")
+    kept.publish("inferred", "a,b\n1,x\n2,y\n")
+    kept.platform.products.accept(kept.admin, "inferred")
+    a = {"name": "a", "logicalType": "integer", "required": True}
+    b = {"name": "b", "logicalType": "string", "required": True}
+    kept.register("inferred", tables={"t": {"columns": [{**a, "unique": True}, b]}})
+    impossible = {**b, "logicalTypeOptions": {"maxLength": 0}}
+    with pytest.raises(Refused, match="violates the new contract"):
+        kept.register("inferred", tables={"t": {"columns": [{**a, "unique": True}, impossible]}})
+    assert list(kept.platform.scratch.iterdir()) == []
+
+
+def test_the_status_tells_since_when_the_home_is_open(kept):
+    opened = kept.platform.started
+    kept.platform.clock = lambda: opened + timedelta(minutes=5)
+    assert kept.operations.status(kept.admin).uptime == 300
