@@ -18,6 +18,7 @@ from thinmesh.kernel.settings import Settings
 
 from .following import Follower, attempt
 from .query_catalog import QueryCatalog
+from .sandbox import QuerySandbox
 
 if TYPE_CHECKING:
     from thinmesh.adapters.duckdb.query.engine import DuckdbEngine
@@ -138,6 +139,11 @@ class Platform:
             scratch=self.layout.run / "scratch",
             spare=2 if self.mode == "serve" else 0,
         )
+
+    @property
+    def sandbox(self) -> QuerySandbox:
+        """Where the SQL of quality rules runs."""
+        return QuerySandbox(self.engine, self.settings.query.timeout)
 
     @property
     def teams(self) -> Identity:

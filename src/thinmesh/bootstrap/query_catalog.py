@@ -22,18 +22,19 @@ class QueryCatalog:
     def resolve(self, caller: Principal, names: Sequence[TableName]) -> Sequence[ReadableTable]:
         """Give the tables named, of one consistent state."""
         found = self.reading.snapshots(caller, [(name.product, name.table) for name in names])
-        return [_readable(snapshot) for snapshot in found]
+        return [readable_table(snapshot) for snapshot in found]
 
     def readable(self, caller: Principal) -> Sequence[ReadableTable]:
         """Give every table whose data the caller may read."""
-        return [_readable(snapshot) for snapshot in self.reading.readable(caller)]
+        return [readable_table(snapshot) for snapshot in self.reading.readable(caller)]
 
     def describe(self, caller: Principal, name: TableName) -> ReadableTable:
         """Give a table's columns."""
-        return _readable(self.reading.describe(caller, name.product, name.table))
+        return readable_table(self.reading.describe(caller, name.product, name.table))
 
 
-def _readable(found: Snapshot) -> ReadableTable:
+def readable_table(found: Snapshot) -> ReadableTable:
+    """Give a table in the query plane's words."""
     from thinmesh.planes.query.model import ReadableTable
 
     return ReadableTable(

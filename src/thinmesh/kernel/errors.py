@@ -22,7 +22,7 @@ rendering of an error (RFC 9457); every door prints that.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 _EXIT_CODES = {401: 3, 403: 3, 404: 4, 410: 4, 423: 5, 429: 5, 503: 5, 500: 70}
@@ -59,6 +59,12 @@ class Violation:
     column: str | None = None
     count: int = 1
     examples: tuple[Example, ...] = field(default=())
+    # The message without any value of the data; left out where the message has none.
+    plain: str | None = None
+
+    def without_values(self) -> Violation:
+        """Give what may be kept: values are shown to the submitter only, and stored nowhere."""
+        return replace(self, message=self.plain or self.message, examples=(), plain=None)
 
     def document(self) -> dict[str, Any]:
         """Render as the JSON of a violation (INTERFACE, *Errors*)."""

@@ -14,7 +14,7 @@ from thinmesh.kernel.policy import Policy
 from thinmesh.kernel.product import DataFile, Product
 from thinmesh.kernel.repository import DataRepository
 
-from .model import CheckJob, CheckResult, Progress, StagedFile, WarehouseFault
+from .model import CheckJob, CheckResult, Progress, Snapshot, StagedFile, WarehouseFault
 
 
 class Checker(Protocol):
@@ -24,6 +24,16 @@ class Checker(Protocol):
         """Check all files of a job; faults of the data are in the result, never raised.
 
         Raises Temporary where the check was stopped for time or memory, or the disk is full.
+        """
+
+
+class Sandbox(Protocol):
+    """Runs SQL that nobody vouches for, as consumers' statements run."""
+
+    def number(self, user: str, sql: str, snapshots: Sequence[Snapshot]) -> float:
+        """Run a query over these tables and no others, and give its one number, of its one row.
+
+        Raises Refused for what cannot be run, or gives something else, Temporary where the engine has no room.
         """
 
 
@@ -216,6 +226,10 @@ class Backends(Protocol):
     @property
     def policy(self) -> Policy:
         """Who may do what."""
+
+    @property
+    def sandbox(self) -> Sandbox:
+        """Where the SQL of quality rules runs."""
 
     @property
     def teams(self) -> Teams:

@@ -18,6 +18,7 @@ from thinmesh.kernel.product import DataFile, Product, TableState
 
 from .backend import Backends
 from .model import CheckedTable, CheckJob, CheckResult, Progress, StagedFile, TableInput, Upload
+from .quality import has_sql, measure
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,19 +84,88 @@ def prepare(
 
     Nothing is stored when there are violations. The stored files are named by nothing until the ledger takes them.
     """
-    with scratch_folder(backends) as folder:
-        result = check(backends, caller, current, tables, changes, folder, progress)
-        if not result.ok:
-            return Prepared(violations=result.violations, not_checked=result.not_checked, rows=result.rows)
-        checked = {found.table.name: found for found in result.tables}
-        loads = {change.name: _store(backends, product, current, change, checked[change.name]) for change in changes}
+    result, loads = _stage(backends, caller, current, tables, changes, product, progress)
+    if not result.ok:
+        return Prepared(violations=result.violations, not_checked=result.not_checked, rows=result.rows)
     return Prepared(
         loads=loads,
-        tables={name: found.table for name, found in checked.items() if tables.get(name) != found.table},
+        tables={
+            found.table.name: found.table for found in result.tables if tables.get(found.table.name) != found.table
+        },
         quality=_quality(result),
         not_checked=result.not_checked,
         notes=tuple(note for found in result.tables for note in found.widened),
         rows=result.rows,
+    )
+
+
+def rehearse(
+    backends: Backends,
+    caller: Principal,
+    current: Product,
+    tables: Mapping[str, Table],
+    changes: Sequence[TableChange],
+    progress: Progress,
+) -> CheckResult:
+    """Check the changes as a publication would, and keep nothing; every value is typed only where SQL rules ask."""
+    if not any(has_sql(tables[change.name]) for change in changes if change.name in tables):
+        return check(backends, caller, current, tables, changes, None, progress)
+    result, loads = _stage(backends, caller, current, tables, changes, current.name, progress)
+    discard(backends, Prepared(loads), current)
+    return result
+
+
+def _stage(
+    backends: Backends,
+    caller: Principal,
+    current: Product | None,
+    tables: Mapping[str, Table],
+    changes: Sequence[TableChange],
+    product: str,
+    progress: Progress,
+) -> tuple[CheckResult, dict[str, TableLoad]]:
+    """Check, store what was staged, and run SQL rules over it; nothing is stored where there are violations."""
+    with scratch_folder(backends) as folder:
+        result = check(backends, caller, current, tables, changes, folder, progress)
+        if not result.ok:
+            return result, {}
+        checked = {found.table.name: found for found in result.tables}
+        loads = {change.name: _store(backends, product, current, change, checked[change.name]) for change in changes}
+    try:
+        result = _with_sql(backends, caller, product, current, result, loads)
+    except BaseException:
+        discard(backends, Prepared(loads), current)
+        raise
+    if not result.ok:
+        discard(backends, Prepared(loads), current)
+        return result, {}
+    return result, loads
+
+
+def _with_sql(
+    backends: Backends,
+    caller: Principal,
+    product: str,
+    current: Product | None,
+    result: CheckResult,
+    loads: Mapping[str, TableLoad],
+) -> CheckResult:
+    """Add what the SQL quality rules of the loaded tables find, over the product as it would be."""
+    states = current.tables if current else {}
+    tables = {name: state.table for name, state in states.items()} | {
+        found.table.name: found.table for found in result.tables
+    }
+    judged = [name for name in loads if has_sql(tables[name])]
+    if not judged:
+        return result
+    files = {name: state.files for name, state in states.items()}
+    for name, load in loads.items():
+        files[name] = (*files.get(name, ()), *load.files) if load.mode == "append" else load.files
+    found = list(measure(backends, caller.user, product, tables, files, judged))
+    return replace(
+        result,
+        violations=(*result.violations, *(violation for violation, refused in found if refused)),
+        measured=(*result.measured, *(violation for violation, refused in found if not refused)),
     )
 
 
@@ -199,8 +269,8 @@ def _store(
 
 
 def _quality(result: CheckResult) -> dict[str, Any]:
-    """Keep what was measured and not checked; examples are data and are not kept."""
-    measured = [{**violation.document(), "examples": []} for violation in result.measured]
+    """Keep what was measured and not checked, without any value of the data."""
+    measured = [violation.without_values().document() for violation in result.measured]
     found: dict[str, Any] = {}
     if measured:
         found["measured"] = measured

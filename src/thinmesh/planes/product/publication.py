@@ -15,7 +15,7 @@ from thinmesh.kernel.policy import Action, Principal
 from thinmesh.kernel.product import Product, TableState
 
 from .backend import Backends
-from .loading import Prepared, Source, TableChange, check, discard, facts, prepare
+from .loading import Prepared, Source, TableChange, discard, facts, prepare, rehearse
 from .model import CheckResult, Progress, Upload
 from .registration import ATTEMPTS, Stale, actor_of, live_product, refused, signature_of
 from .sources import by_table, csv_paths, digest, fits_git
@@ -47,7 +47,7 @@ class Publishing:
             TableChange(table, "replace", _sources(files), in_git=False)
             for table, files in by_table(uploads, list(current.tables)).items()
         ]
-        return check(self._backends, caller, current, _contracts(current), changes, None, progress)
+        return rehearse(self._backends, caller, current, _contracts(current), changes, progress)
 
     def publish(
         self, caller: Principal, name: str, uploads: Sequence[Upload], mode: str, again: bool, progress: Progress

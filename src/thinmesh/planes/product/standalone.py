@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from thinmesh.kernel.contract import with_ids
 from thinmesh.kernel.documents import parse_descriptor
@@ -12,6 +13,7 @@ from thinmesh.kernel.names import nearest
 from .backend import Checker
 from .model import Checked, CheckJob, Progress, TableInput, Upload
 from .operations import checked
+from .quality import unmeasured
 from .sources import by_table
 
 
@@ -28,7 +30,9 @@ def check(checker: Checker, contract: bytes, uploads: Sequence[Upload], progress
             "Some files belong to no table of the contract.", violations=[_stranger(n, tables) for n in strangers]
         )
     inputs = tuple(TableInput(name, with_ids(tables[name]), tuple(found)) for name, found in files.items())
-    return checked(checker.check(CheckJob(tables=inputs), progress))
+    result = checker.check(CheckJob(tables=inputs), progress)
+    apart = [text for name in files for text in unmeasured(tables[name])]
+    return checked(replace(result, not_checked=(*result.not_checked, *apart)))
 
 
 def _stranger(name: str, tables: Iterable[str]) -> Violation:

@@ -132,7 +132,8 @@ def violation(
         value = value if len(value) <= _QUOTED else value[:_QUOTED] + "…"
     subject = "the value" if value is None and rule == "required" else "the record" if value is None else f'"{value}"'
     more = f" (and {count - 1} more)" if count > 1 else ""
-    return Violation(f"{subject} {says}{more}", rule, file, table, column, count, tuple(examples))
+    message, plain = f"{subject} {says}{more}", f"a value {says}{more}"
+    return Violation(message, rule, file, table, column, count, tuple(examples), plain)
 
 
 def _nulled(text: str, tokens: Sequence[str]) -> str:

@@ -7,25 +7,14 @@ from typing import Any
 
 from thinmesh.kernel.contract import Table
 from thinmesh.kernel.errors import Violation
+from thinmesh.kernel.quality_rules import bounds_of, demand, holds, refuses
 
 from .connection import Connection
 from .keys import Stored
 from .quoting import literal, literals
 from .rules import is_library
 
-_OPERATORS = {
-    "mustBe": ("==", "be"),
-    "mustNotBe": ("!=", "not be"),
-    "mustBeGreaterThan": (">", "be greater than"),
-    "mustBeGreaterOrEqualTo": (">=", "be at least"),
-    "mustBeLessThan": ("<", "be less than"),
-    "mustBeLessOrEqualTo": ("<=", "be at most"),
-    "mustBeBetween": ("in", "be between"),
-    "mustNotBeBetween": ("out", "not be between"),
-}
 _METRICS = ("nullValues", "missingValues", "invalidValues", "duplicateValues", "rowCount")
-# What dbt and the ODCS call less than an error is shown and does not refuse.
-_MILD = {"info", "warn", "warning"}
 
 
 def metric_columns(table: Table) -> set[str]:
@@ -43,11 +32,11 @@ def measure(connection: Connection, stored: Stored) -> Iterator[tuple[Violation 
         metric = str(rule.get("metric") or rule.get("rule"))
         where = f"{stored.table.name}.{column}" if column else stored.table.name
         names = _columns(column, rule)
-        operators = [name for name in _OPERATORS if rule.get(name) is not None]
-        if metric not in _METRICS or not operators or (metric != "rowCount" and not names):
+        bounds = bounds_of(rule)
+        if metric not in _METRICS or not bounds or (metric != "rowCount" and not names):
             yield f"{where}: metric {metric}", False
         elif stored.columns.issuperset(names):
-            yield from _one(connection, stored, metric, names, rule, operators)
+            yield from _one(connection, stored, metric, names, rule, bounds)
 
 
 def _one(
@@ -56,24 +45,19 @@ def _one(
     metric: str,
     names: Sequence[str],
     rule: Mapping[str, Any],
-    operators: Sequence[str],
+    bounds: Mapping[str, Any],
 ) -> Iterator[tuple[Violation, bool]]:
     selected = _sql(metric, names, rule.get("arguments") or {})
     relation = stored.relation(names or (stored.table.columns[0].name,))
     count, rows = connection.execute(f"SELECT {selected}, count(*) FROM ({relation})").fetchone()
     percent = str(rule.get("unit", "rows")).lower() in ("percent", "percentage", "%")
     value = (100.0 * count / rows if rows else 0.0) if percent else count
-    for operator in operators:
-        if not _holds(operator, value, rule[operator]):
-            unit = "%" if percent else ""
-            bound = rule[operator]
-            shown = (
-                " and ".join(f"{one}{unit}" for one in bound) if isinstance(bound, list | tuple) else f"{bound}{unit}"
-            )
-            message = f"{metric} is {value:g}{unit}, and must {_OPERATORS[operator][1]} {shown}"
+    unit = "%" if percent else ""
+    for operator, bound in bounds.items():
+        if not holds(operator, value, bound):
+            message = f"{metric} is {value:g}{unit}, and {demand(operator, bound, unit)}"
             column = ", ".join(names) or None
-            found = Violation(message, metric, None, stored.table.name, column, int(count) or 1)
-            yield found, str(rule.get("severity", "error")).lower() not in _MILD
+            yield Violation(message, metric, None, stored.table.name, column, int(count) or 1), refuses(rule)
 
 
 def _sql(metric: str, names: Sequence[str], arguments: Mapping[str, Any]) -> str:
@@ -97,22 +81,6 @@ def _sql(metric: str, names: Sequence[str], arguments: Mapping[str, Any]) -> str
     if isinstance(pattern, str):
         wrong.append(f"NOT regexp_matches(k0::VARCHAR, {literal(pattern)})")
     return f"count(*) FILTER (WHERE k0 IS NOT NULL AND ({' OR '.join(wrong)}))"
-
-
-def _holds(operator: str, value: float, bound: Any) -> bool:
-    kind = _OPERATORS[operator][0]
-    if kind in ("in", "out"):
-        low, high = bound
-        return bool((low <= value <= high) == (kind == "in"))
-    held: dict[str, bool] = {
-        "==": value == bound,
-        "!=": value != bound,
-        ">": value > bound,
-        ">=": value >= bound,
-        "<": value < bound,
-        "<=": value <= bound,
-    }
-    return held[kind]
 
 
 def _rules(table: Table) -> Iterator[tuple[str | None, Mapping[str, Any]]]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from thinmesh.kernel.contract import Column, Table
+from thinmesh.kernel.quality_rules import is_sql
 
 from . import lexical
 from .quoting import literal, literals
@@ -91,13 +92,18 @@ def unchecked(table: Table) -> Iterator[str]:
         known = (column.logical_type == "string" and kind in FORMATS) or kind in _RANGES or kind in _SILENT
         if kind and not known:
             yield f"{where}: format {kind}"
-        yield from (f"{where}: {_title(rule)}" for rule in column.quality if not is_library(rule))
-    yield from (f"{table.name}: {_title(rule)}" for rule in table.quality if not is_library(rule))
+        yield from (f"{where}: {_title(rule)}" for rule in column.quality if not _is_measured(rule))
+    yield from (f"{table.name}: {_title(rule)}" for rule in table.quality if not _is_measured(rule))
 
 
 def is_library(rule: Mapping[str, Any]) -> bool:
     """Tell whether a quality rule is an ODCS library metric."""
     return rule.get("type", "library") == "library" and bool(rule.get("metric") or rule.get("rule"))
+
+
+def _is_measured(rule: Mapping[str, Any]) -> bool:
+    """Tell whether a rule is measured here, or by the product plane in the query sandbox."""
+    return is_library(rule) or is_sql(rule)
 
 
 def _title(rule: Mapping[str, Any]) -> str:
