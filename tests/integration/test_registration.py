@@ -63,3 +63,24 @@ def test_the_status_tells_since_when_the_home_is_open(kept):
     opened = kept.platform.started
     kept.platform.clock = lambda: opened + timedelta(minutes=5)
     assert kept.operations.status(kept.admin).uptime == 300
+
+
+def rows(kept, name):
+    with kept.platform.queries.run(kept.admin, f"select * from {name}.t", format="csv") as answer:
+        return answer.read().decode().splitlines()[1:]
+
+
+def test_a_column_that_widens_to_text_shows_what_was_written(kept):
+    kept.platform.identity.create_team(kept.admin, "team", ["d"])
+    kept.register("stepwise")
+    kept.publish("stepwise", "k,a,b\n1,NA,TRUE\n3,1.50,false\n")
+    kept.publish("stepwise", "k,a,b\n2,x,maybe\n", mode="append", file="t/more.csv")
+    assert rows(kept, "stepwise") == ["1,NA,TRUE", "3,1.50,false", "2,x,maybe"]
+    files = kept.platform.data.files(kept.platform.data.tip(), "d/stepwise")
+    assert sorted(path for path in files if path.endswith(".csv")) == ["d/stepwise/t/p1.csv", "d/stepwise/t/p2.csv"]
+    with kept.platform.database.read() as tx:
+        sources = [file.source for file in kept.platform.index.product(tx, "stepwise").tables["t"].files]
+    assert [kept.platform.data.read(id) for id in sources] == [
+        b"k,a,b\n1,NA,TRUE\n3,1.50,false\n",
+        b"k,a,b\n2,x,maybe\n",
+    ]

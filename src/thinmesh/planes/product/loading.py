@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -127,6 +127,10 @@ def _stage(
     """Check, store what was staged, and run SQL rules over it; nothing is stored where there are violations."""
     with scratch_folder(backends) as folder:
         result = check(backends, caller, current, tables, changes, folder, progress)
+        widened = {found.table.name for found in result.tables if found.restaged}
+        if widened:
+            changes = [_from_text(backends, current, change, folder, widened) for change in changes]
+            result = check(backends, caller, current, tables, changes, folder, progress)
         if not result.ok:
             return result, {}
         checked = {found.table.name: found for found in result.tables}
@@ -140,6 +144,32 @@ def _stage(
         discard(backends, Prepared(loads), current)
         return result, {}
     return result, loads
+
+
+def _from_text(
+    backends: Backends, current: Product | None, change: TableChange, folder: Path, widened: Collection[str]
+) -> TableChange:
+    """Have present CSVs of a table that widens read again: typed values no longer tell how they were written."""
+    state = current.tables.get(change.name) if current else None
+    present = [Source(file.content, kept=file) for file in state.files] if state and change.mode == "append" else []
+    sources = [*present, *change.sources]
+    if change.name not in widened or not all(source.kept.source for source in sources if source.kept):
+        return change
+
+    def again(number: int, source: Source) -> Source:
+        path = folder / f"again-{number}.csv"
+        return reread(backends, change.name, source.kept, path, change.in_git) if source.kept else source
+
+    return replace(change, mode="replace", sources=tuple(again(n, source) for n, source in enumerate(sources)))
+
+
+def reread(backends: Backends, table: str, file: DataFile, path: Path, in_git: bool) -> Source:
+    """Hand in a data file once more: the CSV it came from, copied to `path`, where that is known, else the Parquet."""
+    if file.source is None:
+        return Source(file.content, upload=Upload(f"{table}/{path.stem}.parquet", backends.location.local(file)))
+    backends.data.copy(file.source, str(path))
+    blob = file.source if in_git else None
+    return Source(file.content, upload=Upload(f"{table}/{path.name}", path), blob=blob)
 
 
 def _with_sql(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
 from thinmesh.kernel.contract import Table
@@ -182,20 +183,21 @@ def csv_edits(
     if not load.in_git:
         return dict.fromkeys(present)
     blobs = [file.source for file in load.files]
-    if load.mode == "replace":
-        names = (
-            [f"{base}.csv"] if len(blobs) == 1 else [f"{base}/{_part(publication, n)}.csv" for n in range(len(blobs))]
-        )
-        return {**dict.fromkeys(present), **dict(zip(names, blobs, strict=True))}
-    edits: dict[str, str | None] = {}
     single = f"{base}.csv"
-    if single in files:
-        last = current.tables[table].publication or "p0"
-        edits = {single: None, f"{base}/{last}.csv": files[single].id}
-    if not present and len(blobs) == 1:
-        return {single: blobs[0]}
-    names = [f"{base}/{_part(publication, n if len(blobs) > 1 else 0)}.csv" for n in range(len(blobs))]
-    return {**edits, **dict(zip(names, blobs, strict=True))}
+    if len(blobs) == 1 and (load.mode == "replace" or not present):
+        return {**dict.fromkeys(present), single: blobs[0]}
+    # What is in the repository keeps its path, but for `<t>.csv`, which cannot lie beside `<t>/`.
+    moved = f"{base}/{(current.tables[table].publication if table in current.tables else None) or 'p0'}.csv"
+    places = {files[path].id: moved if path == single else path for path in present}
+    edits: dict[str, str | None] = {single: None} if single in files else {}
+    if load.mode == "append":
+        edits |= {places[files[path].id]: files[path].id for path in present if path == single}
+        places = {}
+    else:
+        edits |= dict.fromkeys(present)
+    taken = {*present, moved}
+    parts = (path for n in count() if (path := f"{base}/{_part(publication, n)}.csv") not in taken)
+    return {**edits, **{places.pop(str(blob), "") or next(parts): blob for blob in blobs}}
 
 
 def _part(publication: str, number: int) -> str:

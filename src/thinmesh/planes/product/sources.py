@@ -9,10 +9,10 @@ from pathlib import Path
 
 from thinmesh.kernel.errors import Refused, Violation
 from thinmesh.kernel.names import fault_of_name, nearest
-from thinmesh.kernel.product import DataFile, Product
+from thinmesh.kernel.product import Product
 
 from .backend import Backends
-from .loading import Source
+from .loading import Source, reread
 from .model import Upload
 
 FORMATS = (".csv", ".csv.gz", ".csv.zst", ".parquet")
@@ -91,16 +91,8 @@ def present_sources(backends: Backends, current: Product, table: str, folder: Pa
 
     The CSVs are copied into `folder`.
     """
+    state = current.tables[table]
     return tuple(
-        _again(backends, current, table, file, folder / f"{table}-{number}.csv")
-        for number, file in enumerate(current.tables[table].files)
+        reread(backends, table, file, folder / f"{table}-{number}.csv", state.in_git)
+        for number, file in enumerate(state.files)
     )
-
-
-def _again(backends: Backends, current: Product, table: str, file: DataFile, path: Path) -> Source:
-    if file.source is None:
-        upload = Upload(f"{table}/{path.stem}.parquet", backends.location.local(file))
-        return Source(file.content, upload=upload)
-    backends.data.copy(file.source, str(path))
-    blob = file.source if current.tables[table].in_git else None
-    return Source(file.content, upload=Upload(f"{table}/{path.name}", path), blob=blob)
