@@ -217,6 +217,19 @@ def test_a_closed_product_opens_with_a_grant_and_closes_with_its_end(queries, ca
             way()
 
 
+def test_an_answer_being_read_ends_with_the_grant(queries, catalog):
+    catalog.granted.add(("ann", "vault"))
+    endless = "SELECT d.id, repeat('x', 1000) FROM vault.days d, range(50000000)"
+    pieces = queries.run(ANN, endless, format="csv", id="longread").chunks()
+    assert next(pieces)
+    catalog.granted.clear()
+    with pytest.raises(NotAllowed):
+        for _ in pieces:
+            pass
+    entry = queries.statement(ANN, "longread")
+    assert (entry.state, entry.error) == ("failed", "not_allowed")
+
+
 def test_a_new_publication_is_seen_by_the_next_statement(queries, catalog, place):
     count = "SELECT count(*) FROM weather.days"
     assert json.loads(queries.run(ANN, count).read())["rows"] == [[3]]

@@ -195,6 +195,10 @@ SELECT * FROM pg_catalog.pg_class
 SELECT * FROM pg_catalog.pg_views
 SELECT * FROM pg_class
 WITH sqlite_master AS (SELECT 1) SELECT * FROM sqlite_master
+SELECT * FROM (WITH pg_settings AS (SELECT 1) SELECT 1) a, pg_settings
+SELECT * FROM (WITH pg_class AS (SELECT 1) SELECT 1) a, pg_class
+SELECT * FROM (WITH "/etc/passwd.csv" AS (SELECT 1) SELECT 1) a, "/etc/passwd.csv"
+SELECT * FROM (WITH "x.parquet" AS (SELECT 1) SELECT 1) a, "x.parquet"
 SELECT * FROM sqlite_master, (WITH sqlite_master AS (SELECT 1) SELECT * FROM sqlite_master) x
 SELECT * FROM (SHOW ALL TABLES)
 SELECT * FROM (SHOW DATABASES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
 from dataclasses import asdict
@@ -13,6 +14,8 @@ from thinmesh.kernel.errors import MeshError
 from .backend import Run
 from .model import FORMATS, ResultColumn
 
+# A grant that ends while an answer is read is noticed after so long.
+_RECHECK_SECONDS = 1.0
 # How a statement ended: the bytes given out, `done`, `failed` or `cancelled`, and the error.
 Ending = Callable[[int, str, MeshError | None], None]
 
@@ -20,16 +23,19 @@ Ending = Callable[[int, str, MeshError | None], None]
 class Execution:
     """A running statement and its answer: read `chunks` to the end, or `close`. One thread reads.
 
-    `columns` are known at once; `row_count`, `truncated` and `bytes` are right when everything was read.
+    `columns` are known at once; `row_count`, `truncated` and `bytes` are right when everything was read. `recheck`
+    raises once the caller may no longer read what is being read.
     """
 
-    def __init__(self, run: Run, statement: str, format: str, ending: Ending) -> None:
+    def __init__(self, run: Run, statement: str, format: str, ending: Ending, recheck: Callable[[], None]) -> None:
         self.statement = statement
         self.format = format
         self.media_type = FORMATS[format]
         self.bytes = 0
         self._run = run
         self._ending = ending
+        self._recheck = recheck
+        self._checked = time.monotonic()
         self._reading = self._read()
 
     @property
@@ -77,6 +83,7 @@ class Execution:
         state, error = "cancelled", None
         try:
             for piece in self._document() if self.format == "json" else self._run.chunks():
+                self._require_still()
                 self.bytes += len(piece)
                 yield piece
             state = "done"
@@ -85,6 +92,17 @@ class Execution:
             raise
         finally:
             self._ending(self.bytes, state, error)
+
+    def _require_still(self) -> None:
+        """End the statement where its reader may no longer read: answers can take hours."""
+        if time.monotonic() - self._checked < _RECHECK_SECONDS:
+            return
+        try:
+            self._recheck()
+        except MeshError:
+            self._run.stop("closed")
+            raise
+        self._checked = time.monotonic()
 
     def _document(self) -> Iterator[bytes]:
         """Put the rows into the JSON document of INTERFACE, *CLI* `query`."""

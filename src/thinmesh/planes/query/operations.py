@@ -7,11 +7,12 @@ import re
 import secrets
 import threading
 import time
+from contextlib import suppress
 from dataclasses import asdict, replace
 from typing import Any
 
 from thinmesh.kernel.clock import Clock, text_of_time, utc_now
-from thinmesh.kernel.errors import Conflict, Malformed, MeshError, NotAllowed, NotFound, TooLarge, Unsupported
+from thinmesh.kernel.errors import Conflict, Malformed, MeshError, NotAllowed, NotFound, Retired, TooLarge, Unsupported
 from thinmesh.kernel.page import Page, checked_limit, cursor_of, texts_of
 from thinmesh.kernel.policy import Principal
 
@@ -167,7 +168,11 @@ class Queries:
             self._live[key] = (entry, run, time.monotonic())
         self._recorder.add(entry)
         execution = Execution(
-            run, entry.id, job.format, lambda size, state, error: self._ended(key, run, size, state, error)
+            run,
+            entry.id,
+            job.format,
+            lambda size, state, error: self._ended(key, run, size, state, error),
+            lambda: self._require_grants(caller, run),
         )
         try:
             run.open()
@@ -175,6 +180,11 @@ class Queries:
             self._ended(key, run, 0, "failed", error if isinstance(error, MeshError) else None)
             raise
         return execution
+
+    def _require_grants(self, caller: Principal, run: Run) -> None:
+        """Raise NotAllowed where a grant has ended since the statement began; a table may go meanwhile."""
+        with suppress(NotFound, Retired):
+            self._catalog.resolve(caller, [table.name for table in run.binding.tables] if run.binding else [])
 
     def _bind(self, caller: Principal, parsed: Parsed) -> Binding:
         """Decide what a statement runs over: grants and snapshots of all its tables, in one read."""

@@ -220,7 +220,7 @@ def _table(node: dict[str, Any], names: set[str], found: Screened) -> tuple[str,
     """Give the (product, table) of a table reference, nothing for a common table expression."""
     path = [str(part).lower() for part in node["qualified_name"]["path"]]
     if len(path) == 1:
-        if path[0] not in names or path[0] in _SYSTEM_VIEWS:
+        if path[0] not in names or _FOUND_BY_ENGINE.fullmatch(path[0]):
             raise Unwelcome(
                 f'There is no table "{path[0][:80]}".', "Name tables as product.table; SHOW TABLES lists them."
             )
@@ -244,12 +244,9 @@ def _table(node: dict[str, Any], names: set[str], found: Screened) -> tuple[str,
     return None
 
 
-# One-part names that DuckDB finds in its system schemas; a common table expression may not take them.
-_SYSTEM_VIEWS = frozenset(
-    """duckdb_columns duckdb_constraints duckdb_databases duckdb_indexes duckdb_logs duckdb_schemas duckdb_tables
-    duckdb_types duckdb_views pragma_database_list sqlite_master sqlite_schema sqlite_temp_master
-    sqlite_temp_schema""".split()
-)
+# One-part names that DuckDB finds by itself: its system views, and files (a replacement scan takes a path, a URL or
+# a pattern). A common table expression may not take such a name, for outside its scope the name means the other.
+_FOUND_BY_ENGINE = re.compile(r"(pg|duckdb|sqlite|pragma)_.*|.*[./\\:*?\[\]].*", re.DOTALL)
 
 
 def _check_node(node: Mapping[str, Any]) -> None:
