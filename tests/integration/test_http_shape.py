@@ -72,6 +72,12 @@ def test_a_wrong_token_is_refused_with_the_scheme_to_use(client, header):
     assert reply.headers["www-authenticate"].startswith("Bearer")
 
 
+def test_a_backup_is_made_on_the_home_only(client, mesh, tmp_path):
+    found = refused(client.post("/operations/v1/backups"), 403, "not_allowed")
+    assert "own machine" in found["detail"]
+    assert cli_json("backup", str(tmp_path / "b"), home=mesh[1])["bytes"] > 0
+
+
 def test_the_token_is_a_password_for_table_data_only(client, mesh):
     address = "/product/v1/products/weather/tables/weather/data"
     signed = httpx.get(f"{client.base_url}{address}", auth=("anything", mesh[2]))

@@ -84,3 +84,21 @@ def test_a_column_that_widens_to_text_shows_what_was_written(kept):
         b"k,a,b\n1,NA,TRUE\n3,1.50,false\n",
         b"k,a,b\n2,x,maybe\n",
     ]
+
+
+def test_a_breaking_change_is_refused_with_who_reads_what_it_takes_away(kept):
+    ann, eve = person(kept, "ann"), person(kept, "eve")
+    kept.platform.identity.create_team(kept.admin, "team", ["d"])
+    both = {"t": {"columns": {"id": "integer", "city_id": "string", "note": "string"}}}
+    kept.register("places", tables=both)
+    kept.publish("places", "id,city_id,note\n1,a,b\n")
+    for who, text in ((ann, "select city_id from places.t"), (eve, "select id from places.t"), (ann, "select 1")):
+        kept.platform.queries.run(who(), text).read()
+    assert len(kept.platform.queries.statements(kept.admin).items) == 3  # the log is written behind the answers
+    with pytest.raises(Refused) as raised:
+        kept.register("places", tables={"t": {"columns": {"id": "integer"}}})
+    told = {fault.column: fault.message.rpartition("(")[2] for fault in raised.value.violations}
+    assert told == {
+        "city_id": "city_id is read by ann)",
+        "note": "no statement has read note in 90 days)",
+    }

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from thinmesh.adapters.git.log import GitLogRepository
     from thinmesh.adapters.sql.idempotency import SqlReplyStore
     from thinmesh.adapters.sql.index import SqlProductIndex
+    from thinmesh.adapters.sql.statements import SqlStatementLog
     from thinmesh.interface.platform import GitBridge
     from thinmesh.kernel.audit import Audit
     from thinmesh.kernel.identity import Identity
@@ -140,6 +141,13 @@ class Platform:
             spare=2 if self.mode == "serve" else 0,
         )
 
+    @cached_property
+    def readers(self) -> SqlStatementLog:
+        """Who reads what."""
+        from thinmesh.adapters.sql.statements import SqlStatementLog
+
+        return SqlStatementLog(self.database)
+
     @property
     def sandbox(self) -> QuerySandbox:
         """Where the SQL of quality rules runs."""
@@ -194,13 +202,12 @@ class Platform:
     @cached_property
     def queries(self) -> Queries:
         """The query plane."""
-        from thinmesh.adapters.sql.statements import SqlStatementLog
         from thinmesh.planes.query.operations import Queries
 
         return Queries(
             self.engine,
             QueryCatalog(self.reading),
-            SqlStatementLog(self.database),
+            self.readers,
             seconds=self.settings.query.timeout,
             clock=self.clock,
         )

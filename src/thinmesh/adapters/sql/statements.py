@@ -77,6 +77,19 @@ class SqlStatementLog:
             )
         return [_statement(row) for row in rows]
 
+    def of(self, table: str, column: str | None, since: str) -> Sequence[str]:
+        """Give the users whose statements read a table, or its column, since a time; latest first."""
+        parameters = {"since": since, "table": f'%"{table}"%', "column": f'%"{column}"%'}
+        named = "AND (columns LIKE :column ESCAPE '!' OR columns = '[]')" if column else ""
+        with self._database.read() as transaction:
+            rows = transaction.all(
+                f"""SELECT "user", MAX(started) AS latest FROM statements
+                    WHERE started >= :since AND tables LIKE :table ESCAPE '!' {named}
+                    GROUP BY "user" ORDER BY latest DESC, "user" """,
+                {name: value.replace("_", "!_") if name != "since" else value for name, value in parameters.items()},
+            )
+        return [row["user"] for row in rows]
+
     def interrupted(self) -> None:
         """Mark what was running when the server ended."""
         with self._database.read() as transaction:

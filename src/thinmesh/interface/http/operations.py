@@ -90,13 +90,16 @@ async def backup(
     request: Request,
     platform: ThePlatform,
     caller: Caller,
-    with_keys: Annotated[bool, Query(description="With the signing key; over the home's own socket only.")] = False,
+    with_keys: Annotated[bool, Query(description="With the signing key.")] = False,
 ) -> Response:
-    """Make a backup while everything goes on, and give it; for administrators."""
-    if with_keys and not is_owner(request):
+    """Make a backup while everything goes on, and give it; over the home's own socket only.
+
+    It holds the data of closed products, which administrators do not read.
+    """
+    if not is_owner(request):
         raise NotAllowed(
-            "The signing key leaves a home on its own machine only.",
-            help="Run `thinmesh backup FILE --with-keys` on the platform home, or leave the keys out.",
+            "A backup holds the data of closed products, and is made on the home's own machine only.",
+            help="Run `thinmesh --home DIR backup FILE` there, as the user who owns the home.",
         )
     folder = Path(await in_thread(lambda: tempfile.mkdtemp(prefix="backup-", dir=platform.home / "run")))
     remove = BackgroundTask(shutil.rmtree, folder, ignore_errors=True)

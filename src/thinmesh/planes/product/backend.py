@@ -37,6 +37,16 @@ class Sandbox(Protocol):
         """
 
 
+class Readers(Protocol):
+    """Who reads what, as the query log has it."""
+
+    def of(self, table: str, column: str | None, since: str) -> Sequence[str]:
+        """Give the users whose statements read a table (`product.table`), or its column, since a time; latest first.
+
+        A statement that names no column reads all of them.
+        """
+
+
 class Location(Protocol):
     """Where the immutable data files of products lie. A local folder when embedded; S3 later."""
 
@@ -226,6 +236,10 @@ class Backends(Protocol):
     @property
     def policy(self) -> Policy:
         """Who may do what."""
+
+    @property
+    def readers(self) -> Readers:
+        """Who reads what."""
 
     @property
     def sandbox(self) -> Sandbox:

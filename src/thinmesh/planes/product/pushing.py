@@ -19,6 +19,7 @@ from thinmesh.kernel.product import Descriptor, Product
 from thinmesh.kernel.repository import DataRepository, File
 
 from .backend import Backends
+from .consumers import for_whom
 from .evolution import Evolution, evolve
 from .loading import Prepared, Source, TableChange, discard, facts, prepare, scratch_folder
 from .model import Upload, no_progress
@@ -200,7 +201,8 @@ class Pushing:
             owner = self._registration.authorize(tx, caller, descriptor, before)
         evolution = evolve(before, descriptor, owner, file)
         if evolution.faults:
-            raise Refused("The descriptor breaks consumers.", violations=evolution.faults)
+            faults = for_whom(self._backends, descriptor.name, evolution.faults)
+            raise Refused("The descriptor breaks consumers.", violations=faults)
         return evolution
 
     def _load(

@@ -24,6 +24,7 @@ from thinmesh.kernel.product import Descriptor, Product
 from thinmesh.kernel.repository import Signature
 
 from .backend import Backends
+from .consumers import for_whom
 from .evolution import Evolution, accepted, evolve
 from .loading import Prepared, TableChange, discard, facts, prepare, scratch_folder
 from .model import no_progress
@@ -115,7 +116,8 @@ class Registration:
             )
         evolution = evolve(current, descriptor, owner, file)
         if evolution.faults:
-            raise Refused(f"{descriptor.name} cannot be changed this way.", violations=evolution.faults)
+            faults = for_whom(self._backends, descriptor.name, evolution.faults)
+            raise Refused(f"{descriptor.name} cannot be changed this way.", violations=faults)
         return evolution
 
     def authorize(self, tx: Transaction, caller: Principal, descriptor: Descriptor, current: Product | None) -> str:
