@@ -71,6 +71,18 @@ class Location(Protocol):
         """Remove a data file that no publication names."""
 
 
+class Catalog(Protocol):
+    """Shows products to people who look for some: the file on `main`; other systems later. Follows at its own pace."""
+
+    name: str
+
+    def follow(self) -> int:
+        """Take in what was registered, changed or retired since the last time; give how much changed, 0 for nothing.
+
+        Safe to call at any time, and to be killed in; what was not taken in is taken in by the next call.
+        """
+
+
 class ProductIndex(Protocol):
     """What readers see of all products, as of the transaction's moment. Written by the ledger alone."""
 
