@@ -12,7 +12,9 @@ from typing import Any
 
 from thinmesh.kernel.errors import Internal, MeshError, Violation
 
-from .output import printable
+from .output import lines, printable
+
+_INDENT = "  "
 
 
 def report(error: MeshError, *, as_json: bool) -> int:
@@ -20,11 +22,13 @@ def report(error: MeshError, *, as_json: bool) -> int:
     if as_json:
         print(json.dumps(error.problem(), ensure_ascii=True))
     else:
-        print(f"error: {printable(error.detail)}", file=sys.stderr)
+        print(f"error: {lines(error.detail, _INDENT)}", file=sys.stderr)
         for violation in error.violations:
+            if violation.message in error.detail and not violation.examples:
+                continue  # said already
             print(f"  {violation_line(violation)}", file=sys.stderr)
         if error.help:
-            print(f"help: {printable(error.help)}", file=sys.stderr)
+            print(f"help: {lines(error.help, _INDENT)}", file=sys.stderr)
     return error.exit_code
 
 
@@ -59,7 +63,7 @@ def usage(message: str, hint: str, *, as_json: bool) -> int:
         }
         print(json.dumps(found))
     else:
-        print(f"error: {printable(message)}", file=sys.stderr)
+        print(f"error: {lines(message, _INDENT)}", file=sys.stderr)
         print(f"help: {printable(hint)}", file=sys.stderr)
     return 2
 

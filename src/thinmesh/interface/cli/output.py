@@ -20,6 +20,11 @@ def printable(text: object) -> str:
     return "".join(_shown(character) for character in found)
 
 
+def lines(text: object, indent: str = "") -> str:
+    """Show a text on its own lines, those after the first indented, with everything else escaped as ever."""
+    return f"\n{indent}".join(printable(line) for line in str(text).rstrip("\n").split("\n"))
+
+
 def _shown(character: str) -> str:
     if character == "\n":
         return "⏎"

@@ -23,6 +23,19 @@ def test_people_get_lines_on_stderr(capsys):
     ]
 
 
+def test_lines_of_a_message_stay_lines_and_all_else_is_escaped(capsys):
+    report(Refused('Column "nope" not found!\nCandidates: "a"\x1b[2J'), as_json=False)
+    assert capsys.readouterr().err.splitlines()[:2] == [
+        'error: Column "nope" not found!',
+        '  Candidates: "a"\\x1b[2J',
+    ]
+
+
+def test_what_the_first_line_says_is_not_said_again(capsys):
+    report(Refused("purpose: is empty.", violations=[Violation("is empty", "text", column="purpose")]), as_json=False)
+    assert capsys.readouterr().err.count("is empty") == 1
+
+
 def test_programs_get_the_problem_document_on_stdout(capsys):
     report(Refused("Wrong.", violations=[BROKEN]), as_json=True)
     shown = capsys.readouterr()
