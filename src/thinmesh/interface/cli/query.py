@@ -17,8 +17,10 @@ from . import output
 from .door import Door, command
 
 _FORMATS = ("table", "csv", "json", "arrow", "parquet")
-_ENDINGS = {".csv": "csv", ".json": "json", ".arrow": "arrow", ".parquet": "parquet"}
+_ENDINGS = {".csv": "csv", ".json": "json", ".arrow": "arrow", ".parquet": "parquet", ".txt": "table"}
 _NUMBERS = ("integer", "double", "decimal")
+# The columns of what EXPLAIN answers: drawings, whose lines are to stay lines.
+_PLAN = ["explain_key", "explain_value"]
 # More rows than that are not read in a terminal; --limit and -o give all that is wanted.
 _SCREEN_ROWS = 1000
 
@@ -55,19 +57,32 @@ def _statement(sql: str | None, file: str | None) -> str:
         return sql
     try:
         return sys.stdin.read() if file == "-" else Path(str(file)).read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise Malformed(f"{file}: no such file.", help="Name a file that exists, or - for stdin.") from error
     except (OSError, UnicodeDecodeError) as error:
-        raise Malformed(f"{file} cannot be read: {error}.", help="Name a text file in UTF-8.") from error
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise Malformed(f"{file} cannot be read: {why}.", help="Name a text file in UTF-8.") from error
 
 
 def _format(door: Door, format: str | None, out: str | None) -> str:
     if door.as_json and format not in (None, "json") and out is None:
         raise click.UsageError(f"--json and --format {format} both want stdout; write one to a file with -o.")
-    chosen = format or (_ENDINGS.get(Path(out).suffix.lower()) if out else None)
+    chosen = format or (_format_of(out) if out else None)
     if chosen is None:
         chosen = "json" if door.as_json else "table"
     if chosen in ("arrow", "parquet") and out is None and sys.stdout.isatty():
         raise click.UsageError(f"{chosen} is not for a terminal: write it with -o FILE, or into a pipe.")
     return chosen
+
+
+def _format_of(out: str) -> str | None:
+    """Tell the format by a file's ending; one that names another format is no wish for the drawn table."""
+    ending = Path(out).suffix.lower()
+    if out == "-" or (Path(out).exists() and not Path(out).is_file()):
+        return None
+    if ending and ending not in _ENDINGS:
+        raise click.UsageError(f"{ending} is no format of ours: choose one with --format {'|'.join(_FORMATS)}.")
+    return _ENDINGS.get(ending)
 
 
 def _deliver(door: Door, answer: Answer, format: str, out: str | None) -> None:
@@ -93,6 +108,8 @@ def _write(answer: Answer, format: str, file: BinaryIO) -> int:
 def _table(content: bytes) -> bytes:
     found = json.loads(content)
     columns = found["columns"]
+    if [column["name"] for column in columns] == _PLAN:
+        return "".join(f"{output.lines(row[1])}\n" for row in found["rows"]).encode("utf-8", "backslashreplace")
     right = [number for number, column in enumerate(columns) if column["type"].startswith(_NUMBERS)]
     drawn = output.table([column["name"] for column in columns], [_cells(row) for row in found["rows"]], right)
     count = output.plural(found["row_count"], "row")
