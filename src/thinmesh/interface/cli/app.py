@@ -123,6 +123,10 @@ def run(arguments: Sequence[str]) -> int:
     try:
         code = app.main(list(arguments), prog_name="thinmesh", standalone_mode=False)
         return code if isinstance(code, int) else 0
+    except click.exceptions.NoArgsIsHelpError as error:
+        # Its message is the whole help text of the group.
+        print(error.format_message(), file=sys.stderr)
+        return 2
     except click.UsageError as error:
         path = error.ctx.command_path if error.ctx else "thinmesh"
         return failures.usage(error.format_message(), f"See: {path} --help", as_json=as_json)

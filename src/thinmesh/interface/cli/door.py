@@ -84,6 +84,17 @@ def command(name: str, *, acts: bool = True, **settings: Any) -> Callable[[_Func
     return decorate
 
 
+def group(name: str) -> Callable[[_Function], click.Group]:
+    """Make a command of commands; the shared options may stand before the name of the inner one too."""
+
+    def decorate(function: _Function) -> click.Group:
+        made = click.group(name)(function)
+        made.params += options(acts=True)
+        return made
+
+    return decorate
+
+
 def options(*, acts: bool) -> list[click.Parameter]:
     """Give the options that commands share."""
     found: list[click.Parameter] = [
@@ -100,6 +111,14 @@ def options(*, acts: bool) -> list[click.Parameter]:
 
 def _door(context: click.Context, arguments: dict[str, Any]) -> Door:
     """Take the shared options: those said after the command win over those before it."""
-    before = context.find_root().params
-    said = {name: arguments.pop(name, None) or before.get(name) for name in _OPTIONS}
+    said = {name: arguments.pop(name, None) or _said_before(context, name) for name in _OPTIONS}
     return Door(bool(said["as_json"]), said["home"], said["url"], said["acting_as"])
+
+
+def _said_before(context: click.Context, name: str) -> Any:
+    """Find an option that was given to a group the command is in, the nearest first."""
+    found = None
+    while context.parent and not found:
+        context = context.parent
+        found = context.params.get(name)
+    return found

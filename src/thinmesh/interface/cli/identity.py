@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from . import output
-from .door import Door, command
+from .door import Door, command, group
 
 _LIMIT = click.option("--limit", type=click.IntRange(1, 1000), help="At most so many.")
 _CURSOR = click.option("--cursor", help="`next` of the page before.")
@@ -34,8 +34,8 @@ def _person(found: Any) -> str:
 # Teams ----------------------------------------------------------------------------------------------------------
 
 
-@click.group("team")
-def team_command() -> None:
+@group("team")
+def team_command(**_: object) -> None:
     """Create teams, and say who is in them."""
 
 
@@ -98,8 +98,8 @@ team_command.add_command(list_teams)
 # Users ----------------------------------------------------------------------------------------------------------
 
 
-@click.group("user")
-def user_command() -> None:
+@group("user")
+def user_command(**_: object) -> None:
     """Add and list users."""
 
 
@@ -141,8 +141,8 @@ user_command.add_command(list_users)
 # Tokens ---------------------------------------------------------------------------------------------------------
 
 
-@click.group("token")
-def token_command() -> None:
+@group("token")
+def token_command(**_: object) -> None:
     """Make, list and revoke tokens."""
 
 

@@ -66,6 +66,22 @@ def test_with_json_a_wrong_command_line_is_a_problem_document(capsys):
     assert set(found) == {"type", "title", "status", "detail", "code", "retry", "help", "violations"}
 
 
+@pytest.mark.parametrize("group", [[], ["team"], ["token"], ["user"]])
+def test_a_group_alone_prints_its_help_in_lines(group, capsys):
+    assert run(group) == 2
+    shown = capsys.readouterr()
+    assert shown.err.startswith("Usage: ")
+    assert "\nCommands:\n" in shown.err
+    assert shown.out == ""
+    assert run([*group, "--json"]) == 2
+    assert json.loads(capsys.readouterr().out)["code"] == "usage"
+
+
+def test_shared_options_may_stand_after_a_group(capsys, tmp_path):
+    assert run(["team", "--json", "--home", str(tmp_path), "list"]) == 4
+    assert json.loads(capsys.readouterr().out)["code"] == "not_found"
+
+
 def test_home_and_url_contradict(capsys, tmp_path):
     assert run(["list", "--home", str(tmp_path), "--url", "http://x", "--json"]) == 1
     assert json.loads(capsys.readouterr().out)["code"] == "malformed"
