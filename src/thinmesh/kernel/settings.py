@@ -187,8 +187,11 @@ def load_settings(
             message = f"{given.section}.{given.key} must be {error}, not {given.value!r}"
             faults.append(_fault(message, "value", given.source, given.line))
     if faults:
+        first = faults[0]
+        place = ":".join(str(part) for part in (first.file, *(each.line for each in first.examples)) if part)
+        told = f"The settings are wrong: {place}: {first.message}"
         raise Refused(
-            f"The settings are wrong: {faults[0].message}.",
+            told if told.endswith("?") else f"{told}.",
             help="Correct the settings that are listed; `docs/reference/settings.md` has all of them.",
             violations=faults,
         )
@@ -289,8 +292,7 @@ def _near(name: str, known: Mapping[str, Any]) -> str:
 
 
 def _fault(message: str, rule: str, source: str, line: int | None) -> Violation:
-    where = f"{source}:{line}" if line else source
-    return Violation(f"{where}: {message}", rule, file=source, examples=(Example(line),) if line else ())
+    return Violation(message, rule, file=source, examples=(Example(line),) if line else ())
 
 
 def _line(content: str, section: str | None, key: str) -> int | None:

@@ -69,7 +69,11 @@ def test_everything_wrong_is_told_at_once_with_its_line_and_the_nearest_name(fil
     assert "query.memory must be" in found[10]
     said = [message for _, message in faults(error)]
     assert any("did you mean THINMESH_GIT__FSYNC?" in message for message in said)
-    assert any("THINMESH_GIT__FSYNC: git.fsync must be true or false" in message for message in said)
+    assert any("git.fsync must be true or false" in message for message in said)
+    assert not [message for message in said if str(path) in message]
+    assert error.value.violations[-1].file == "THINMESH_GIT__FSYNC"
+    assert "did you mean port?" in error.value.detail
+    assert not error.value.detail.endswith("?.")
     assert len(said) == 7
 
 
