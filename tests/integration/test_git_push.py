@@ -215,7 +215,8 @@ def test_everything_wrong_is_said_at_once(shared, clone):
     lines = [line.removeprefix("remote: ").rstrip() for line in clone.push("origin", "main", fails=True).splitlines()]
     refused = [line for line in lines if line.startswith("refused: ")]
     assert refused == [
-        "refused: Bad/p/t.csv: domain name 'Bad' must match [a-z][a-z0-9_]{0,62}",
+        "refused: Bad/p/t.csv: domain name 'Bad' must be small letters, digits and _, 63 at most, with a letter first: "
+        "write bad",
         "refused: README.md: this file is written by the server; leave it as it is on main",
         "refused: d/w/.gitattributes: names that begin with a dot are not taken (.gitattributes, .gitmodules, .DS_Store, …)",  # noqa: E501
         "refused: d/w/a/b: a product has no folders below <domain>/<product>/<table>/",

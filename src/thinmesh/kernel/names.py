@@ -8,6 +8,7 @@ from difflib import get_close_matches
 
 PRODUCT = re.compile(r"[a-z][a-z0-9_]{0,62}")
 COLUMN = re.compile(r"[a-z_][a-z0-9_]{0,127}")
+_NO_USER = re.compile(r"[^a-z0-9._@+-]+")
 _ILLEGAL = re.compile(r"[^a-z0-9_]+")
 # Users come from company directories: e-mail addresses and dotted names are usual there.
 USER = re.compile(r"[a-z0-9][a-z0-9._@+-]{0,126}")
@@ -37,24 +38,38 @@ def fault_of_name(name: object, what: str) -> str | None:
     `what` is the noun used in the message.
     """
     if not isinstance(name, str) or not PRODUCT.fullmatch(name):
-        return f"{what} name {name!r} must match [a-z][a-z0-9_]{{0,62}}"
+        return f"{what} name {fault_of_shape(name)}"
     if name in RESERVED:
         return f"{what} name {name!r} is reserved"
     return None
 
 
+def fault_of_shape(name: object) -> str:
+    """Say how a name of a product, table, team or domain is written, where this one is not."""
+    rule = "must be small letters, digits and _, 63 at most, with a letter first"
+    legal = legal_name(name, 63) if isinstance(name, str) else ""
+    return f"{name!r} {rule}" + (f": write {legal}" if PRODUCT.fullmatch(legal) else "")
+
+
 def fault_of_column(name: object) -> str | None:
     """Say what is wrong with a column name, or nothing."""
     if not isinstance(name, str) or not COLUMN.fullmatch(name):
-        return f"column name {name!r} must match [a-z_][a-z0-9_]{{0,127}}"
+        return f"column name {name!r} must be small letters, digits and _, 128 at most, with no digit first"
     return None
 
 
 def fault_of_user(name: object) -> str | None:
     """Say what is wrong with a user name, or nothing."""
     if not isinstance(name, str) or not USER.fullmatch(name):
-        return f"user name {name!r} must match [a-z0-9][a-z0-9._@+-]{{0,126}}"
+        return f"user name {fault_of_user_shape(name)}"
     return None
+
+
+def fault_of_user_shape(name: object) -> str:
+    """Say how a user's name is written, where this one is not."""
+    rule = "must be small letters, digits and . _ @ + -, 127 at most, with a letter or digit first"
+    legal = _NO_USER.sub(".", name.strip().lower()).strip("._@+-") if isinstance(name, str) else ""
+    return f"{name!r} {rule}" + (f": write {legal}" if USER.fullmatch(legal) else "")
 
 
 def nearest(name: str, known: Iterable[str], likeness: float = 0.6) -> str | None:

@@ -74,3 +74,9 @@ def test_what_is_no_duration_is_malformed(text):
 def test_no_text_breaks_the_reading(text):
     with suppress(Malformed):
         assert timedelta(0) <= duration(text) <= timedelta(days=36500)
+
+
+@pytest.mark.parametrize(("text", "meant"), [("3d", "P3D"), ("7 days", "P7D"), ("12h", "PT12H"), ("p1y", "P1Y")])
+def test_a_duration_as_other_tools_write_it_is_told_in_iso_8601(text, meant):
+    with pytest.raises(Malformed, match=f"write {meant}"):
+        duration(text)

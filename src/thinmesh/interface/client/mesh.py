@@ -94,7 +94,15 @@ class Mesh:
     # Consumers ------------------------------------------------------------------------------------------------
 
     def sql(self, statement: str, limit: int | None = None) -> Result:
-        """Run one read-only SQL statement; the result is read when it is first asked for."""
+        """Run one read-only SQL statement; the result is read when it is first asked for.
+
+        `limit` caps its rows. Parameters are not taken: values stand in the statement.
+        """
+        if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int)):
+            raise Malformed(
+                f"The limit is a number of rows, not {limit!r}.",
+                help="A statement takes no parameters: write the values into it.",
+            )
         return Result(self._open().query(statement, "arrow", limit))
 
     def products(self, domain: str | None = None, owner: str | None = None, tag: str | None = None) -> list[Document]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from fastapi.exceptions import RequestValidationError
@@ -10,6 +10,7 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
 from thinmesh.interface.documents import encode
+from thinmesh.kernel.clock import duration
 from thinmesh.kernel.errors import (
     Internal,
     Malformed,
@@ -20,6 +21,9 @@ from thinmesh.kernel.errors import (
     Unsupported,
     Violation,
 )
+from thinmesh.kernel.names import fault_of_shape, fault_of_user_shape, nearest
+
+from . import schemas
 
 MEDIA_TYPE = "application/problem+json"
 # Long enough that a loop of retries does no harm, short enough that a person does not notice.
@@ -82,7 +86,8 @@ def of_validation(error: RequestValidationError) -> MeshError:
     violations = [_violation(fault) for fault in faults]
     first = violations[0]
     more = f" ({len(violations) - 1} more)" if len(violations) > 1 else ""
-    return Malformed(f"{first.column}: {first.message}{more}.", violations=violations)
+    told = f"{first.column}: {first.message}{more}"
+    return Malformed(told if told.endswith("?") else f"{told}.", violations=violations)
 
 
 def _broken_json(body: str, fault: Mapping[str, Any]) -> MeshError:
@@ -96,5 +101,48 @@ def _broken_json(body: str, fault: Mapping[str, Any]) -> MeshError:
 def _violation(fault: Mapping[str, Any]) -> Violation:
     where = [str(part) for part in fault["loc"]]
     place = ".".join(where[1:] if len(where) > 1 else where)
+    return Violation(message=_message(fault), rule=str(fault["type"]), column=place)
+
+
+def _message(fault: Mapping[str, Any]) -> str:
+    """Say a fault in the words that the planes have for it; patterns and types are not for people."""
+    kind, context, given = str(fault["type"]), fault.get("ctx") or {}, fault.get("input")
+    if kind == "string_pattern_mismatch" and context.get("pattern") in _SHAPES:
+        return _SHAPES[context["pattern"]](str(given)[:80])
+    if kind in _WORDS:
+        return _WORDS[kind]
     message = str(fault["msg"]).removeprefix("Value error, ")
-    return Violation(message=message[:1].lower() + message[1:], rule=str(fault["type"]), column=place)
+    return message[:1].lower() + message[1:]
+
+
+def _fault_of_duration(text: str) -> str:
+    try:
+        duration(text)
+    except MeshError as error:
+        return error.detail.rstrip(".") + ("" if ": write" in error.detail else ": write it like P30D or PT12H")
+    return f"{text!r} is not written as the largest unit first: write it like P30D or PT12H"
+
+
+def _fault_of_scope(text: str) -> str:
+    near = nearest(text, ("read", "write", "admin"))
+    hint = f"did you mean {near}?" if near else "scopes are read, write, publish:PRODUCT and admin"
+    return f"{text!r} is no scope; {hint}"
+
+
+_SHAPES: Mapping[str, Callable[[str], str]] = {
+    schemas.NAME_PATTERN: fault_of_shape,
+    schemas.USER_PATTERN: fault_of_user_shape,
+    schemas.DURATION_PATTERN: _fault_of_duration,
+    schemas.SCOPE_PATTERN: _fault_of_scope,
+}
+_WORDS = {
+    "missing": "is missing",
+    "string_too_short": "is empty",
+    "too_short": "is empty",
+    "extra_forbidden": "is no field here",
+    "string_type": "must be a text",
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "bool_type": "must be true or false",
+    "list_type": "must be a list",
+}

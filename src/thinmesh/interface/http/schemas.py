@@ -19,16 +19,21 @@ def _encodable(text: str) -> str:
     return text
 
 
+NAME_PATTERN = r"^[a-z][a-z0-9_]*$"
+USER_PATTERN = r"^[a-z0-9][a-z0-9._@+-]*$"
+DURATION_PATTERN = r"^P([0-9]{1,4}[YMWD])+$|^P([0-9]{1,4}[YMWD])*T([0-9]{1,5}[HMS])+$"
+SCOPE_PATTERN = r"^(read|write|admin|publish:[a-z][a-z0-9_]*)$"
+
 Text = Annotated[str, AfterValidator(_encodable)]
-Name = Annotated[Text, Field(min_length=1, max_length=63, pattern=r"^[a-z][a-z0-9_]*$")]
-UserName = Annotated[Text, Field(min_length=1, max_length=127, pattern=r"^[a-z0-9][a-z0-9._@+-]*$")]
+Name = Annotated[Text, Field(min_length=1, max_length=63, pattern=NAME_PATTERN)]
+UserName = Annotated[Text, Field(min_length=1, max_length=127, pattern=USER_PATTERN)]
 
 
 Duration = Annotated[
     Text,
     Field(
         max_length=20,
-        pattern=r"^P([0-9]{1,4}[YMWD])+$|^P([0-9]{1,4}[YMWD])*T([0-9]{1,5}[HMS])+$",
+        pattern=DURATION_PATTERN,
         description="ISO 8601.",
     ),
 ]
@@ -144,7 +149,7 @@ class NewToken(Body):
     expires: Duration = "P90D"
     scope: Annotated[
         Text,
-        Field(max_length=100, pattern=r"^(read|write|admin|publish:[a-z][a-z0-9_]*)$", description="What it may do."),
+        Field(max_length=100, pattern=SCOPE_PATTERN, description="What it may do."),
     ] = "write"
 
 

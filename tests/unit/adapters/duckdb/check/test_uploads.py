@@ -40,7 +40,7 @@ def test_a_path_to_a_known_table_counts_by_its_own_name():
     ("names", "known", "word"),
     [
         (["a.xlsx"], (), ".csv"),
-        (["A.csv"], (), "must match"),
+        (["A.csv"], (), "write a"),
         (["select.csv"], (), "reserved"),
         (["wether.csv"], ("weather",), "did you mean 'weather'"),
         (["a.csv", "a.csv.gz"], (), "several files"),
