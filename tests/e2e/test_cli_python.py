@@ -58,8 +58,11 @@ def test_errors_are_one_tree(mesh):
     with pytest.raises(thinmesh.NotFound) as refused:
         mesh.product("wether")
     assert "weather" in refused.value.detail + refused.value.help
+    assert "Did you mean weather?" in str(refused.value)
     with pytest.raises(thinmesh.MeshError):
         mesh.sql("selec 1").arrow()
+    with pytest.raises(thinmesh.Malformed, match="takes no parameters"):
+        mesh.sql("select ?", [1])
 
 
 def test_a_check_tells_all_faults(mesh, tmp_path):

@@ -94,6 +94,10 @@ class MeshError(Exception):
         self.help = help or self.default_help
         self.violations = tuple(violations)
 
+    def __str__(self) -> str:
+        # What a traceback shows: whoever reads it wants to know what to do as well.
+        return f"{self.detail}\n{self.help}"
+
     @property
     def exit_code(self) -> int:
         """Give the CLI exit code that belongs to the status (INTERFACE, *Errors*)."""
@@ -124,7 +128,7 @@ class NotSignedIn(MeshError):
     """No valid token came with the request."""
 
     code, title, status = "not_signed_in", "Sign in first", 401
-    default_help = "Run `thinmesh login URL`, or send a token; a lead or an administrator can make one."
+    default_help = "Run `thinmesh login URL`, or send a token; an administrator can make one for you."
 
 
 class NotAllowed(MeshError):

@@ -271,7 +271,10 @@ class Identity:
         found = self._store.user(tx, name)
         if found is None:
             raise _unknown(
-                "user", name, self._store.user_names(tx, name[:1]), "Users are added by administrators: thinmesh user"
+                "user",
+                name,
+                self._store.user_names(tx, name[:1]),
+                f"Administrators add users: thinmesh user add {name[:63]}",
             )
         return found
 

@@ -195,8 +195,9 @@ class TestWhatIsRefused:
         assert found["tables.t.primaryKey[0]"].table == "t"
 
     def test_the_detail_names_the_first_place(self) -> None:
-        with pytest.raises(Refused, match=r"^product\.json:1:1: 'name' is missing \(3 faults in all\)$"):
+        with pytest.raises(Refused) as refused:
             parse_descriptor(b"{}")
+        assert refused.value.detail == "product.json:1:1: 'name' is missing (3 faults in all)"
 
     @pytest.mark.parametrize(
         ("member", "value"),

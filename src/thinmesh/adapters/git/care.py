@@ -142,7 +142,7 @@ class GitRepositories:
             Store(path, fsync=self._fsync).swing("", tip)
             faults = care.faults()
         except (MeshError, KeyError, OSError, ValueError) as error:
-            raise _unusable(path, str(error)) from error
+            raise _unusable(path, error.detail if isinstance(error, MeshError) else str(error)) from error
         if faults:
             raise _unusable(path, faults[0])
 

@@ -197,7 +197,8 @@ def _awakened(stage: Path, keys: bool, parts: Parts) -> str | None:
     try:
         return parts.awaken(stage, keys)
     except (Internal, KeyError, ValueError) as error:
-        raise _damaged(f"its database and its log do not belong together ({error})") from error
+        said = error.detail if isinstance(error, Internal) else error
+        raise _damaged(f"its database and its log do not belong together ({said})") from error
 
 
 def _parsed(path: Path) -> dict[str, Any]:
