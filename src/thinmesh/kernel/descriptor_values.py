@@ -19,6 +19,9 @@ MEMBERS = (
 REQUIRED = ("name", "domain", "description")
 # Every signed-in user may read the data, or only those with a grant.
 ACCESS = ("open", "request")
+_ACCESS_ELSEWHERE = {
+    "closed": "request", "private": "request", "restricted": "request", "protected": "request", "public": "open"
+}  # fmt: skip
 # `retired` is what `thinmesh retire` makes of a product.
 STATUSES = ("draft", "proposed", "active", "deprecated")
 # semver.org, "Is there a suggested regular expression".
@@ -48,7 +51,7 @@ def descriptor_values(fields: Fields, required: Collection[str] = REQUIRED) -> d
         "domain": _name(fields, "domain", "domain"),
         "description": _description(fields),
         "owner": _name(fields, "owner", "team"),
-        "access": fields.choice("access", ACCESS),
+        "access": fields.choice("access", ACCESS, _ACCESS_ELSEWHERE),
         "version": _version(fields),
         "status": _status(fields),
         "tags": _tags(fields),

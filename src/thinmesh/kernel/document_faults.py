@@ -6,6 +6,7 @@ import json
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from .errors import Example, Malformed, Refused, Violation
@@ -288,12 +289,15 @@ class Fields:
             else:
                 self.refuse(name, "type", f"{name!r} lists objects, not {_kind_of(value)}", at)
 
-    def choice(self, name: str, allowed: Collection[str]) -> str | None:
-        """Give a member that is one of some words."""
+    def choice(
+        self, name: str, allowed: Collection[str], others: Mapping[str, str] = MappingProxyType({})
+    ) -> str | None:
+        """Give a member that is one of some words; `others` are words of other tools, with ours for them."""
         value = self.get(name, str)
         if value is None or value in allowed:
             return value
-        hint = self.faults.hint(value, allowed)
+        ours = others.get(value.lower())
+        hint = f"; did you mean {ours!r}?" if ours else self.faults.hint(value, allowed)
         self.refuse(name, "value", f"{value[:_SHOWN]!r} is not one of {', '.join(allowed)}{hint}")
         return None
 

@@ -229,6 +229,12 @@ class TestWhatIsRefused:
     def test_a_member_that_breaks_its_rule(self, member: str, value: object) -> None:
         assert {(name or "").split(".")[0].split("[")[0] for name in fields({**LEAST, member: value})} == {member}
 
+    @pytest.mark.parametrize(("word", "ours"), [("closed", "request"), ("Private", "request"), ("public", "open")])
+    def test_words_of_others_for_access_are_answered_with_ours(self, word: str, ours: str) -> None:
+        document = {"name": "a", "domain": "b", "description": "c", "access": word}
+        [fault] = faults(json.dumps(document).encode())
+        assert fault.message.endswith(f"did you mean {ours!r}?")
+
     @pytest.mark.parametrize(
         ("column", "place"),
         [
