@@ -74,6 +74,8 @@ class Home:
             raise Refused(
                 f"{self.path} is a platform home already.", help="Choose another folder; nothing was changed."
             )
+        if self.path.exists() and not self.path.is_dir():
+            raise Refused(f"{self.path} is a file.", help="Name a folder; nothing was changed.")
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             self.run.mkdir(mode=0o700, exist_ok=True)
