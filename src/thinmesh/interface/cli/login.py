@@ -53,13 +53,17 @@ def _signed_in(where: str, person: Any) -> str:
 
 
 def _token(from_stdin: bool) -> str:
-    if from_stdin:
-        found = sys.stdin.read()
-    else:
-        found = os.environ.get("THINMESH_TOKEN") or click.prompt("token", hide_input=True, err=True, default="")
+    found = sys.stdin.read() if from_stdin else os.environ.get("THINMESH_TOKEN") or _asked()
     if not found.strip():
         raise NotSignedIn("No token was given.", help="Pipe it in with --token-stdin, or set THINMESH_TOKEN.")
-    return str(found).strip()
+    return found.strip()
+
+
+def _asked() -> str:
+    """Ask the person at the terminal; where there is none, there is nobody to ask."""
+    if not sys.stdin.isatty():
+        return ""
+    return str(click.prompt("token", hide_input=True, err=True, default="", show_default=False))
 
 
 def _teach_git(url: str) -> None:
