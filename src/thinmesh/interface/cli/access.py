@@ -12,6 +12,9 @@ from .door import Door, command
 _LIMIT = click.option("--limit", type=click.IntRange(1, 1000), help="At most so many.")
 _CURSOR = click.option("--cursor", help="`next` of the page before.")
 
+_ASKED = ("id", "product", "for", "duration", "state", "expires", "purpose", "why")
+_GRANTED = ("id", "product", "for", "state", "expires", "purpose")
+
 
 @command("request")
 @click.argument("product")
@@ -23,11 +26,11 @@ _CURSOR = click.option("--cursor", help="`next` of the page before.")
 def request_command(door: Door, product: str, purpose: str, duration: str, team: str | None) -> None:
     """Ask for the data of a closed product."""
     with door.session() as session:
-        door.show(session.request(product, purpose, duration, team), _asked)
+        door.show(session.request(product, purpose, duration, team), lambda found: _asked(door, found))
 
 
-def _asked(found: Any) -> str:
-    return f"{_access(found)}\nIts owners decide: thinmesh approve {found['id']}"
+def _asked(door: Door, found: Any) -> str:
+    return f"{_access(found)}\nIts owners decide: {door.typed('approve ' + found['id'])}"
 
 
 @command("requests")
@@ -36,7 +39,7 @@ def _asked(found: Any) -> str:
 def requests_command(door: Door, limit: int | None, cursor: str | None) -> None:
     """List the requests that you made or decide."""
     with door.session() as session:
-        door.show(session.requests(limit, cursor), lambda found: _list(found, "No requests."))
+        door.show(session.requests(limit, cursor), lambda found: _list(found, _ASKED, "No requests."))
 
 
 @command("approve")
@@ -63,7 +66,7 @@ def deny_command(door: Door, id: str, why: str) -> None:
 def grants_command(door: Door, product: str | None, limit: int | None, cursor: str | None) -> None:
     """List the grants in force that you hold or decide."""
     with door.session() as session:
-        door.show(session.grants(product, limit, cursor), lambda found: _list(found, "No grants."))
+        door.show(session.grants(product, limit, cursor), lambda found: _list(found, _GRANTED, "No grants."))
 
 
 @command("revoke")
@@ -81,6 +84,7 @@ def _access(found: Any) -> str:
             ("product", found["product"]),
             ("for", _holder(found)),
             ("purpose", found.get("purpose")),
+            ("duration", found.get("duration")),
             ("state", found["state"]),
             ("expires", found.get("expires")),
             ("why", found.get("why")),
@@ -92,9 +96,6 @@ def _holder(found: Any) -> str:
     return f"team {found['team']} (asked by {found['user']})" if found.get("team") else str(found["user"])
 
 
-def _list(found: Any, otherwise: str) -> str:
-    rows = [
-        (item["id"], item["product"], _holder(item), item["state"], item.get("expires"), item.get("purpose"))
-        for item in found["items"]
-    ]
-    return output.listed(("id", "product", "for", "state", "expires", "purpose"), rows, found.get("next"), otherwise)
+def _list(found: Any, headers: tuple[str, ...], otherwise: str) -> str:
+    rows = [[_holder(item) if name == "for" else item.get(name) for name in headers] for item in found["items"]]
+    return output.listed(headers, rows, found.get("next"), otherwise)

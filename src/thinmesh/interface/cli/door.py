@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -58,6 +59,13 @@ class Door:
     def say(self, text: str) -> None:
         """Print a message that is no result."""
         print(text, file=sys.stderr)
+
+    def typed(self, words: str) -> str:
+        """Write a command for the same place as this one, as it is to be typed."""
+        where = (
+            f"--home {shlex.quote(self.home)} " if self.home else f"--url {shlex.quote(self.url)} " if self.url else ""
+        )
+        return f"thinmesh {where}{words}"
 
     def progress(self) -> ProgressLine:
         """Give the line that shows progress on a terminal."""
