@@ -19,6 +19,13 @@ class User:
 
 
 @dataclass(frozen=True, slots=True)
+class AddedUser(User):
+    """A user as they are after being added; `created` where they were not there before."""
+
+    created: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Team:
     """People who own products together. `leads` are members who add and remove others."""
 

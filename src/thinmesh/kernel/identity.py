@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from .audit import Audit
 from .clock import Clock, duration, text_of_time, utc_now
 from .database import Database, Transaction
-from .directory import IdentityStore, IssuedToken, Team, TokenFacts, User, WhoAmI
+from .directory import AddedUser, IdentityStore, IssuedToken, Team, TokenFacts, User, WhoAmI
 from .errors import Conflict, NotAllowed, NotFound, NotSignedIn, Refused, Violation
 from .names import PRODUCT, fault_of_name, fault_of_user, nearest
 from .page import Page, checked_limit, cursor_of, position_of, texts_of
@@ -162,7 +162,7 @@ class Identity:
 
     # Users ----------------------------------------------------------------------------------------------------
 
-    def add_user(self, caller: Principal, name: str, teams: Sequence[str] = (), admin: bool = False) -> User:
+    def add_user(self, caller: Principal, name: str, teams: Sequence[str] = (), admin: bool = False) -> AddedUser:
         """Add a user, as a member of the teams named; for administrators.
 
         Raises Refused for a wrong name, NotFound for an unknown team, Conflict where the user exists and differs.
@@ -174,10 +174,10 @@ class Identity:
                 raise Refused(f"{fault}.", help="Write the name as in your directory, in lower case.")
             members = [self._team(tx, team).name for team in teams]
             if not self._store.add_user(tx, name, admin, self._now()):
-                return _same_user(self._user(tx, name), members, admin)
+                return _added(_same_user(self._user(tx, name), members, admin), created=False)
             for team in members:
                 self._store.add_member(tx, team, name, False, self._now())
-            return self._user(tx, name)
+            return _added(self._user(tx, name), created=True)
 
     def list_users(self, caller: Principal, limit: int | None = None, cursor: str | None = None) -> Page:
         """List users by name."""
@@ -314,6 +314,10 @@ def _same_user(present: User, teams: Collection[str], admin: bool) -> User:
             help=f"Add them: thinmesh team add-member {missing[0]} {present.name}",
         )
     return present
+
+
+def _added(user: User, *, created: bool) -> AddedUser:
+    return AddedUser(user.name, user.teams, user.admin, created)
 
 
 def _refuse_scope(scope: str) -> None:

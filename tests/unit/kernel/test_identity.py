@@ -228,7 +228,9 @@ class TestUsers:
         identity.create_team(admin, "air")
         user = identity.add_user(admin, "zoe@example.org", ["air"], admin=True)
         assert (user.name, user.teams, user.admin) == ("zoe@example.org", ("air",), True)
-        assert identity.add_user(admin, "zoe@example.org", ["air"], admin=True) == user
+        assert user.created
+        again = identity.add_user(admin, "zoe@example.org", ["air"], admin=True)
+        assert again == replace(user, created=False)
         for caller in (people("ann"), identity.principal("admin")):
             with pytest.raises(NotAllowed):
                 identity.add_user(caller, "mallory", admin=True)

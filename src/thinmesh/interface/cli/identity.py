@@ -6,6 +6,10 @@ from typing import Any
 
 import click
 
+from thinmesh.interface.client.session import Session
+from thinmesh.kernel.clock import text_of_time, utc_now
+from thinmesh.kernel.errors import NotFound
+
 from . import output
 from .door import Door, command, group
 
@@ -110,7 +114,7 @@ def user_command(**_: object) -> None:
 def add_user(door: Door, name: str, teams: tuple[str, ...], admin: bool) -> None:
     """Add a user; for administrators."""
     with door.session() as session:
-        door.show(session.add_user(name, teams, admin), _user)
+        door.show(session.add_user(name, teams, admin), lambda found: _user(door, found))
 
 
 @command("list")
@@ -122,11 +126,14 @@ def list_users(door: Door, limit: int | None, cursor: str | None) -> None:
         door.show(session.users(limit, cursor), _users)
 
 
-def _user(found: Any) -> str:
+def _user(door: Door, found: Any) -> str:
     known = output.facts(
         [("user", found["name"]), ("teams", found["teams"]), ("administrator", "yes" if found["admin"] else None)]
     )
-    return f"{known}\nGive them a token: thinmesh token new {output.printable(found['name'])}"
+    name = output.printable(found["name"])
+    # A server of an earlier release does not say whether the user is new.
+    there = "" if found.get("created", True) else f"{name} is there already; nothing was changed.\n"
+    return f"{there}{known}\nGive them a token: {door.typed(f'token new {name}')}"
 
 
 def _users(found: Any) -> str:
@@ -154,10 +161,22 @@ def new_token(door: Door, user: str | None, expires: str, scope: str) -> None:
     """Make a token, for yourself where no user is named; it is shown this once."""
     with door.session() as session:
         found = session.new_token(user, expires, scope)
+        _warn_of_no_product(door, session, scope)
     if not door.as_json:
         # On stderr, so that the token alone can go to a file or another command.
         door.say(f"{found['id']}: {found['user']}, scope {found['scope']}, until {found['expires']}; shown this once:")
     door.show(found, lambda made: str(made["token"]))
+
+
+def _warn_of_no_product(door: Door, session: Session, scope: str) -> None:
+    """Say that a product is not there yet; making its token first is no mistake."""
+    product = scope.removeprefix("publish:")
+    if product == scope:
+        return
+    try:
+        session.show(product)
+    except NotFound as error:
+        door.say(f"warning: {output.printable(error.detail)} {output.printable(error.help)}")
 
 
 @command("list")
@@ -179,8 +198,18 @@ def revoke_token(door: Door, id: str) -> None:
 
 
 def _tokens(found: Any) -> str:
-    rows = [(each["id"], each["scope"], each["expires"], each.get("revoked") or "") for each in found["items"]]
-    return _listed(found, ("id", "scope", "expires", "revoked"), rows, "No tokens.")
+    now = text_of_time(utc_now())
+    rows = [
+        (each["id"], each["scope"], each.get("created"), each["expires"], _token_state(each, now))
+        for each in found["items"]
+    ]
+    return _listed(found, ("id", "scope", "created", "expires", "state"), rows, "No tokens.")
+
+
+def _token_state(token: Any, now: str) -> str:
+    if token.get("revoked"):
+        return f"revoked {token['revoked']}"
+    return "expired" if token["expires"] <= now else "in force"
 
 
 token_command.add_command(new_token)
