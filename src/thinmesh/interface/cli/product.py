@@ -29,7 +29,7 @@ def register_command(door: Door, file: str) -> None:
     """
     document = _document(file)
     with door.session() as session:
-        door.show(session.register(document, None, None), _registered)
+        door.show(session.register(document, None, None), lambda found: _registered(door, found))
 
 
 def _document(file: str) -> bytes:
@@ -51,14 +51,14 @@ def _document(file: str) -> bytes:
     return found
 
 
-def _registered(found: Any) -> str:
+def _registered(door: Door, found: Any) -> str:
     product = found["product"]
     what = "registered" if found["created"] else "changed" if found["changed"] else "unchanged:"
     name = output.printable(product["name"])
     lines = [f"{what} {name} in {product['domain']}, owned by {product['owner']}, access {product['access']}"]
     lines += [f"note: {output.printable(note)}" for note in found.get("notes", ())]
     if found["created"]:
-        lines.append(f"next: thinmesh publish {name} FILE.csv")
+        lines.append(f"next: {door.typed(f'publish {name} FILE.csv')}")
     return "\n".join(lines)
 
 
@@ -126,7 +126,7 @@ def show_command(door: Door, product: str, format: str | None) -> None:
     if format == "json" and not door.as_json:
         print(json.dumps(found, indent=2, ensure_ascii=True))
         return
-    door.show(found, lambda view: _shown(view) + "\n\n" + reading_lines(view, door.target()))
+    door.show(found, lambda view: _shown(view) + "\n\n" + reading_lines(view, door))
 
 
 def _contract(door: Door, content: bytes) -> None:
@@ -172,13 +172,18 @@ def _freshness(found: Any) -> str | None:
 
 def _table(table: Any) -> str:
     inferred = ", inferred: `accept` makes it a contract" if table.get("inferred") else ""
-    rows, bytes = output.plural(table.get("rows") or 0, "row"), output.size(table.get("bytes") or 0)
-    head = f"{table['sql']}  {rows}, {bytes}{inferred}"
+    head = f"{table['sql']}  {_extent(table)}{inferred}"
     columns = [
         (f"  {column['name']}", column["type"], "required" if column.get("required") else "", _about(column))
         for column in table["columns"]
     ]
     return output.printable(head) + "\n" + output.table(("  column", "type", "", "description"), columns)
+
+
+def _extent(table: Any) -> str:
+    if table.get("rows") is None:
+        return "size for those with a grant"
+    return f"{output.plural(table['rows'], 'row')}, {output.size(table.get('bytes') or 0)}"
 
 
 def _about(column: Any) -> str:

@@ -1,0 +1,126 @@
+"""What somebody meets who types for the first time: the lines that are printed work as they are printed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.integration.running import cli, cli_json, environment, make_home, register, up, write_csv
+
+
+@pytest.fixture(scope="module")
+def mesh(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("newcomer")
+    home, _ = make_home(folder)
+    cli_json("team", "create", "meteo", "--domain", "aviation", home=home)
+    register(home, "weather")
+    register(home, "wages", access="request")
+    for name in ("weather", "stations", "wages"):
+        write_csv(folder, f"{name}.csv", [{"origin": "EWR", "temp": 3}])
+    cli_json("publish", "weather", str(folder / "weather.csv"), str(folder / "stations.csv"), home=home)
+    cli_json("publish", "wages", str(folder / "wages.csv"), home=home)
+    cli_json("user", "add", "ben", home=home)
+    token = cli_json("token", "new", "ben", home=home)["token"]
+    with up(home) as url:
+        yield home, url, token, folder
+
+
+@pytest.fixture
+def ben(mesh, tmp_path):
+    """Ben's own account on his machine, signed in by `thinmesh login`: no variable is set."""
+    own = {"HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path / "config")}
+    done = cli("login", mesh[1], "--token-stdin", "--no-git", stdin=mesh[2], **own)
+    assert done.returncode == 0, done.stderr
+    return own
+
+
+def typed(line: str, folder: Path, **more: str) -> subprocess.CompletedProcess[str]:
+    """Run a line in a shell, as it was printed."""
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    env = {**environment(), **more, "PATH": path}
+    return subprocess.run(
+        ["bash", "-c", line], cwd=folder, env=env, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def test_the_lines_of_show_work_as_printed_for_who_signed_in(mesh, ben, tmp_path):
+    shown = cli("show", "weather", **ben).stdout
+    assert mesh[2] not in shown
+    lines = dict(line.split(None, 1) for line in shown.splitlines() if line.split(None, 1)[1:])
+    assert "(1 row)" in typed(lines["SQL"], tmp_path, **ben).stdout
+    script = f"{lines['Python']}\nassert len(df) == 1\n"
+    assert subprocess.run([sys.executable, "-c", script], env=environment(**ben), check=False).returncode == 0
+    fetched = typed(f"{lines['token']}\n{lines['curl']}", tmp_path, **ben)
+    assert fetched.returncode == 0, fetched.stderr
+    [file] = tmp_path.glob("*.csv")
+    assert file.read_text() == "origin,temp\nEWR,3\n"
+    script = f"{lines['pandas']}\nassert len(df) == 1\n"
+    (tmp_path / "script.py").write_text(script)
+    read = typed(f"{lines['token']}\n{sys.executable} script.py", tmp_path, **ben)
+    assert read.returncode == 0, read.stderr
+    assert lines["alike"].startswith("weather.")
+
+
+def test_a_closed_product_says_how_to_be_let_in(ben):
+    shown = cli("show", "wages", **ben).stdout
+    assert "size for those with a grant" in shown
+    assert "0 rows" not in shown
+    assert 'thinmesh request wages --purpose "…"' in shown
+    assert "query" not in shown
+
+
+def test_who_was_denied_reads_why(mesh, ben):
+    asked = cli("request", "wages", "--purpose", "audit", "--for", "P7D", **ben).stdout
+    assert "P7D" in asked
+    id = cli_json("requests", **ben)["items"][0]["id"]
+    cli_json("deny", id, "--why", "not this year", home=mesh[0])
+    shown = cli("requests", **ben).stdout
+    assert "not this year" in shown
+    assert "P7D" in shown
+
+
+def test_a_user_added_twice_is_said_to_be_there(mesh):
+    assert cli_json("user", "add", "ada", home=mesh[0])["created"] is True
+    assert cli_json("user", "add", "ada", home=mesh[0])["created"] is False
+    assert "ada is there already" in cli("user", "add", "ada", home=mesh[0]).stdout
+
+
+def test_the_hint_for_a_token_works_where_the_home_was_named(mesh, tmp_path):
+    shown = cli("--home", str(mesh[0]), "user", "add", "eve").stdout
+    hint = shown.partition("Give them a token: ")[2]
+    assert typed(hint, tmp_path, HOME=str(tmp_path)).stdout.count(".") == 2
+
+
+def test_tokens_are_listed_with_their_state(mesh):
+    old = cli_json("token", "new", "ada", "--expires", "PT1S", home=mesh[0])
+    cli_json("token", "new", "ada", home=mesh[0])
+    while cli("whoami", "--url", mesh[1], THINMESH_TOKEN=old["token"]).returncode == 0:
+        pass
+    lines = cli("token", "list", "ada", home=mesh[0]).stdout.splitlines()
+    assert lines[0].split() == ["id", "scope", "created", "expires", "state"]
+    assert [line.split()[-1] for line in lines if line.startswith(old["id"])] == ["expired"]
+    assert sum(line.endswith("in force") for line in lines) == 1
+
+
+def test_a_token_for_a_product_that_is_not_there_is_made_with_a_warning(mesh):
+    done = cli("token", "new", "--scope", "publish:nothere", home=mesh[0])
+    assert done.returncode == 0
+    assert "There is no product nothere" in done.stderr
+    assert "warning" not in cli("token", "new", "--scope", "publish:weather", home=mesh[0]).stderr
+
+
+def test_signing_in_without_a_terminal_says_how_to_hand_in_the_token(mesh):
+    done = cli("login", mesh[1], stdin="")
+    assert done.returncode == 3
+    assert "--token-stdin" in done.stderr
+
+
+def test_a_home_is_not_made_of_a_file(tmp_path):
+    (tmp_path / "x").write_text("")
+    done = cli("init", str(tmp_path / "x"))
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: {tmp_path / 'x'} is a file.")
