@@ -54,7 +54,9 @@ def fault_of_shape(name: object) -> str:
 def fault_of_column(name: object) -> str | None:
     """Say what is wrong with a column name, or nothing."""
     if not isinstance(name, str) or not COLUMN.fullmatch(name):
-        return f"column name {name!r} must be small letters, digits and _, 128 at most, with no digit first"
+        rule = "must be small letters, digits and _, 128 at most, with no digit first"
+        legal = legal_name(name) if isinstance(name, str) else ""
+        return f"column name {name!r} {rule}" + (f": write {legal}" if legal else "")
     return None
 
 

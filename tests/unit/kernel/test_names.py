@@ -39,6 +39,7 @@ def test_a_legal_name_is_offered_for_one_that_is_not():
     assert str(fault_of_name("Shop-2", "team")).endswith(": write shop_2")
     assert str(fault_of_user("Bad Name")).endswith(": write bad.name")
     assert not str(fault_of_name("2", "team")).endswith("2")
+    assert str(fault_of_column("Air Temp")).endswith(": write air_temp")
 
 
 @pytest.mark.parametrize(
