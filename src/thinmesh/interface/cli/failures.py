@@ -7,9 +7,13 @@ import os
 import sys
 import tempfile
 import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from thinmesh.interface.client.files import ENDINGS
 from thinmesh.kernel.errors import Internal, MeshError, Violation
 
 from .output import lines, printable
@@ -32,20 +36,38 @@ def report(error: MeshError, *, as_json: bool) -> int:
     return error.exit_code
 
 
+@contextmanager
+def naming(file: str, inside: Sequence[str]) -> Iterator[None]:
+    """Name a document in what is refused as its author named it, instead of one of the names `inside` the mesh."""
+    try:
+        yield
+    except MeshError as error:
+        names = {each.file for each in error.violations if each.file and each.file.rpartition("/")[2] in inside}
+        error.violations = tuple(replace(each, file=file) if each.file in names else each for each in error.violations)
+        for name in names:
+            if error.detail.startswith(f"{name}:"):
+                error.detail = file + error.detail.removeprefix(name)
+        raise
+
+
 def violation_line(violation: Violation) -> str:
     """Write a violation on one line: where, what, how often, and the first places."""
     parts = [violation.file or violation.table, violation.column]
     where = ": ".join(printable(part) for part in parts if part)
     counted = f" ({violation.count:,} times)" if violation.count > 1 else ""
-    places = ", ".join(_place(example.line, example.value) for example in violation.examples[:3])
+    is_data = (violation.file or "").lower().endswith(ENDINGS)
+    places = ", ".join(
+        _place(example.line, None if is_data else example.position, example.value) for example in violation.examples[:3]
+    )
     more = ", …" if violation.count > 3 and places else ""
     found = f"{where + ': ' if where else ''}{printable(violation.message)}{counted}"
     return f"{found} — {places}{more}" if places else found
 
 
-def _place(line: int | None, value: str | None) -> str:
+def _place(line: int | None, column: int | None, value: str | None) -> str:
     shown = "" if value is None else f'"{printable(value[:60])}{"…" if len(value) > 60 else ""}"'
-    return f"line {line} {shown}".strip() if line else shown
+    where = f"line {line}, column {column}" if column else f"line {line}"
+    return f"{where} {shown}".strip() if line else shown
 
 
 def usage(message: str, hint: str, *, as_json: bool) -> int:

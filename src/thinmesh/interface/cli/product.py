@@ -13,6 +13,7 @@ from thinmesh.kernel.errors import Malformed, TooLarge
 
 from . import output
 from .door import Door, command
+from .failures import naming
 
 _LIMIT = click.option("--limit", type=click.IntRange(1, 1000), help="At most so many.")
 _CURSOR = click.option("--cursor", help="`next` of the page before.")
@@ -27,8 +28,10 @@ def register_command(door: Door, file: str) -> None:
 
     FILE is a product.json or an ODCS contract (JSON or YAML); - reads it from stdin.
     """
+    if Path(file).is_dir():
+        file = str(Path(file) / "product.json")
     document = _document(file)
-    with door.session() as session:
+    with door.session() as session, naming(file, ("product.json",)):
         door.show(session.register(document, None, None), lambda found: _registered(door, found))
 
 
@@ -36,15 +39,12 @@ def _document(file: str) -> bytes:
     if file == "-":
         found = sys.stdin.buffer.read(_LARGEST + 1)
     else:
-        path = Path(file)
-        if path.is_dir():
-            path = path / "product.json"
         try:
-            with path.open("rb") as source:
+            with Path(file).open("rb") as source:
                 found = source.read(_LARGEST + 1)
         except OSError as error:
             raise Malformed(
-                f"{path} cannot be read: {error.strerror}.", help="Name a descriptor file, or - for stdin."
+                f"{file} cannot be read: {error.strerror}.", help="Name a descriptor file, or - for stdin."
             ) from error
     if len(found) > _LARGEST:
         raise TooLarge(f"{file} is larger than {output.size(_LARGEST)}.", help="A descriptor is a small document.")

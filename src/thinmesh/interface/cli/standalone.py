@@ -12,6 +12,8 @@ from thinmesh.interface.platform import bootstrap
 from thinmesh.kernel.errors import Malformed
 from thinmesh.planes.product.model import Progress, Upload
 
+from .failures import naming
+
 
 def check_files(contract: Path, files: Sequence[str], progress: Progress) -> Any:
     """Check files against a contract document and give the verdict's document."""
@@ -20,4 +22,5 @@ def check_files(contract: Path, files: Sequence[str], progress: Progress) -> Any
     except OSError as error:
         raise Malformed(f"{contract} cannot be read: {error.strerror}.", help="Name an ODCS document.") from error
     uploads = [Upload(part.name, part.path) for part in parts_of(files, "")]
-    return document(bootstrap().check_standalone(content, uploads, progress))
+    with naming(str(contract), ("contract",)):
+        return document(bootstrap().check_standalone(content, uploads, progress))

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from thinmesh.interface.cli.failures import report, unexpected, violation_line
+from thinmesh.interface.cli.failures import naming, report, unexpected, violation_line
 from thinmesh.kernel import errors
 from thinmesh.kernel.errors import Example, Refused, Violation
 
@@ -34,6 +34,19 @@ def test_lines_of_a_message_stay_lines_and_all_else_is_escaped(capsys):
 def test_what_the_first_line_says_is_not_said_again(capsys):
     report(Refused("purpose: is empty.", violations=[Violation("is empty", "text", column="purpose")]), as_json=False)
     assert capsys.readouterr().err.count("is empty") == 1
+
+
+def test_a_document_is_named_as_its_author_named_it_with_line_and_column(capsys):
+    fault = Violation("is missing", "missing", file="product.json", column="name", examples=(Example(1, None, 23),))
+    other = Violation("is wrong", "type", file="t.csv", examples=(Example(7, "x", 2),))
+    with pytest.raises(Refused) as refused, naming("bad.json", ("product.json",)):
+        raise Refused("product.json:1:23 name: is missing", violations=[fault, other])
+    report(refused.value, as_json=False)
+    assert capsys.readouterr().err.splitlines()[:3] == [
+        "error: bad.json:1:23 name: is missing",
+        "  bad.json: name: is missing — line 1, column 23",
+        '  t.csv: is wrong — line 7 "x"',
+    ]
 
 
 def test_programs_get_the_problem_document_on_stdout(capsys):
