@@ -15,7 +15,7 @@ from .door import Door, command
 def status_command(door: Door) -> None:
     """Report how the platform is doing."""
     with door.session() as session:
-        door.show(session.status(), _report)
+        door.show(session.status(), _status)
 
 
 @command("doctor")
@@ -34,7 +34,7 @@ def rebuild_command(door: Door, projection: str | None) -> None:
     """Build what is derived again from the sources of truth."""
     with door.session() as session, door.progress() as progress:
         found = session.rebuild(projection, progress)
-    door.show(found, _report)
+    door.show(found, _rebuilt)
 
 
 @command("backup")
@@ -44,23 +44,76 @@ def backup_command(door: Door, file: str, with_keys: bool) -> None:
     """Write a backup of the platform to a file."""
     with door.session() as session, door.progress() as progress:
         found = session.backup(Path(file), with_keys, progress)
-    door.show(found, _report)
+    door.show(found, _backed_up)
 
 
-def _report(found: Any, indent: str = "") -> str:
-    lines = []
-    for name, value in found.items():
-        if isinstance(value, dict) and value:
-            lines += [f"{indent}{output.printable(name)}", _report(value, indent + "  ")]
-        elif isinstance(value, list) and value and isinstance(value[0], dict):
-            lines.append(f"{indent}{output.printable(name)}")
-            lines += [
-                f"{indent}  " + ", ".join(f"{key} {output.printable(each[key])}" for key in each) for each in value
-            ]
-        else:
-            shown = ", ".join(map(output.printable, value)) if isinstance(value, list) else output.printable(value)
-            lines.append(f"{indent}{output.printable(name)}: {shown or '-'}")
-    return "\n".join(lines)
+def _status(found: Any) -> str:
+    counts, disk, backup = found["counts"], found["disk"], found["last_backup"]
+    known = output.facts(
+        [
+            ("version", found["version"]),
+            ("up for", output.span(found["uptime"]) if found["uptime"] else None),
+            ("products", _counted(counts, "products", "retired", "tables", "publications")),
+            ("open data", f"{output.plural(counts['rows'], 'row')}, {output.size(counts['bytes'])}"),
+            ("people", _counted(counts, "users", "teams")),
+            ("log", f"{found['log']['sequence']:,} entries, tip {str(found['log']['tip'])[:12]}"),
+            ("disk", f"{output.size(disk['free'])} free of {output.size(disk['total'])}"),
+            *_engine(found["workers"]),
+            ("backup", f"{backup['at']}, {output.size(backup['bytes'])}" if backup else "none yet"),
+        ]
+    )
+    rows = [(each["name"], each["sequence"], each["lag"], each["error"]) for each in found["projections"]]
+    return f"{known}\n\n{output.table(('projection', 'at entry', 'behind', 'error'), rows, right=(1, 2))}"
+
+
+def _engine(found: Any) -> list[tuple[str, Any]]:
+    """Draw what the engine tells; another engine may tell less."""
+    sandbox = found.get("sandbox") or {}
+    off = [f"{name} {state}" for name, state in sandbox.items() if not str(state).startswith("on")]
+    memory = f", {output.size(found['memory'])} a statement" if found.get("memory") else ""
+    return [
+        ("engine", f"{found.get('engine', '')} {found.get('version', '')}{memory}"),
+        ("workers", _counted(found.get("workers") or {}, *(found.get("workers") or {}))),
+        ("statements", _counted(found.get("queue") or {}, *(found.get("queue") or {}))),
+        ("sandbox", ", ".join(off) or ("on" if sandbox else None)),
+    ]
+
+
+def _counted(counts: Any, *names: str) -> str:
+    return ", ".join(f"{counts[name]:,} {_noun(name, counts[name])}" for name in names if name in counts)
+
+
+def _noun(name: str, count: int) -> str:
+    """Write the name of a count as a noun; the names are plurals, or words like `retired`."""
+    words = name.replace("_", " ")
+    if count != 1 or not words.endswith("s"):
+        return words
+    return f"{words[:-3]}y" if words.endswith("ies") else words[:-1]
+
+
+def _rebuilt(found: Any) -> str:
+    rows = [(name, _counted(counts, *counts)) for name, counts in found["rebuilt"].items()]
+    failed = [f"failed: {output.printable(each)}" for each in found["failed"]]
+    return "\n".join([output.table(("projection", "built again"), rows), *failed])
+
+
+def _backed_up(found: Any) -> str:
+    return output.facts(
+        [
+            ("backup", found["file"]),
+            ("size", output.size(found["bytes"])),
+            ("at", f"{found['at']}, entry {found['sequence']:,} of the log"),
+            ("holds", _counted(found, "products", "data_files")),
+            ("signing key", "in it" if found["keys"] else "not in it: tokens will be void on the restored home"),
+            ("missing", _files(found, "missing")),
+            ("damaged", _files(found, "damaged")),
+        ]
+    )
+
+
+def _files(found: Any, which: str) -> list[str]:
+    more = found[f"{which}_count"] - len(found[which])
+    return [*found[which], *([f"and {more:,} more"] if more > 0 else [])]
 
 
 def _diagnosis(found: Any) -> str:

@@ -123,6 +123,13 @@ def size(count: int) -> str:
     return f"{amount:.1f} TB"
 
 
+def span(seconds: int) -> str:
+    """Write a time span for people, by its two largest units."""
+    units = (("d", seconds // 86400), ("h", seconds // 3600 % 24), ("min", seconds // 60 % 60), ("s", seconds % 60))
+    first = next((number for number, (_, count) in enumerate(units) if count), len(units) - 1)
+    return " ".join(f"{count} {unit}" for unit, count in units[first : first + 2])
+
+
 def plural(count: int, noun: str) -> str:
     """Write a count with its noun."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

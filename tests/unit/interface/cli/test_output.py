@@ -4,7 +4,7 @@ import unicodedata
 from hypothesis import given
 from hypothesis import strategies as st
 
-from thinmesh.interface.cli.output import ProgressLine, cut, facts, listed, plural, printable, size, table, width
+from thinmesh.interface.cli.output import ProgressLine, cut, facts, listed, plural, printable, size, span, table, width
 
 
 @given(st.text())
@@ -44,6 +44,13 @@ def test_amounts_are_for_people():
         "1.0 kB",
         "1.2 MB",
         "10.0 TB",
+    ]
+    assert [span(0), span(59), span(61), span(7322), span(90_061)] == [
+        "0 s",
+        "59 s",
+        "1 min 1 s",
+        "2 h 2 min",
+        "1 d 1 h",
     ]
     assert [plural(1, "row"), plural(1234, "row")] == ["1 row", "1,234 rows"]
 
