@@ -30,6 +30,9 @@ def test_the_demo_tells_its_story_within_a_minute_and_keeps_the_home(tmp_path):
     assert done.returncode == 0, done.stderr
     assert 'refused: stations/weather/weather.csv:17:6 temp: "abc" is not a number' in done.stdout
     assert "refused: stations/weather/weather.csv:20001" in done.stdout
+    assert "accepted the contract of airports" in done.stdout
+    assert "created False" not in done.stdout
+    assert "/product/v1/products/airports/tables/airports/data -o airports.csv\n" in done.stdout
     assert "not_allowed: The data of planes needs a grant" in done.stdout
     assert f"thinmesh --home {kept}/home up" in done.stdout.splitlines()[-1]
     home = str(kept / "home")

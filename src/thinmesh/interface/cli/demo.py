@@ -207,7 +207,7 @@ class Person:
     def _print(self, text: str, most: int) -> None:
         found = [line.removeprefix("remote: ").rstrip() for line in text.splitlines() if line.strip()]
         for line in found[:most]:
-            self.stage.say("    " + printable(line)[:150])
+            self.stage.say("    " + printable(line))
         if len(found) > most:
             self.stage.say(f"    … {len(found) - most} more lines")
 
@@ -244,5 +244,6 @@ def _summary(found: dict[str, Any]) -> str:
         counts = ", ".join(f"{name} {count['rows']:,} rows" for name, count in found["tables"].items())
         return f"{found['publication']}: {counts}"
     if isinstance(found.get("product"), dict):
-        return f"{found['product']['name']}: created {found['created']}, owner {found['product']['owner']}"
+        done = "registered" if found["created"] else "changed" if found["changed"] else "unchanged"
+        return f"{done} {found['product']['name']}, owned by {found['product']['owner']}"
     return ", ".join(f"{name} {value}" for name, value in found.items() if name not in ("token",) and value)
