@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from thinmesh.kernel.errors import Refused, Violation
-from thinmesh.kernel.names import fault_of_name, nearest
+from thinmesh.kernel.names import fault_of_name, legal_name, nearest
 from thinmesh.kernel.product import Product
 
 from .backend import Backends
@@ -29,7 +29,7 @@ def by_table(uploads: Sequence[Upload], known: Sequence[str] = ()) -> dict[str, 
         table, fault = _table_of(upload.name)
         if fault:
             near = nearest(table, known)
-            hint = f"; did you mean {near}?" if near else ""
+            hint = f"; did you mean {near}?" if near and near != legal_name(table) else ""
             faults.append(Violation(fault + hint, "file_name", file=upload.name))
         else:
             found.setdefault(table, []).append(upload)
@@ -54,8 +54,11 @@ def _table_of(name: str) -> tuple[str, str | None]:
     stem, _, ending = file.partition(".")
     if f".{ending}".lower() not in FORMATS:
         return stem, f"{file!r} is not a {', '.join(FORMATS)} file"
-    table = stem if not fault_of_name(stem, "table") and not folder else (folder if folder else stem)
-    return table, fault_of_name(table, "table")
+    table = folder or stem
+    fault = fault_of_name(table, "table")
+    if fault and not folder and not fault_of_name(legal_name(stem), "table"):
+        fault = f"{file!r} names no table: call it {legal_name(stem)}.{ending.lower()}"
+    return table, fault
 
 
 def is_plain_csv(upload: Upload) -> bool:
