@@ -83,6 +83,18 @@ def test_who_was_denied_reads_why(mesh, ben):
     assert "P7D" in shown
 
 
+def test_a_table_that_is_new_beside_others_is_named(mesh, tmp_path):
+    home = mesh[0]
+    register(home, "web", tables={"events": {"columns": {"origin": "string", "temp": "integer"}}})
+    near = write_csv(tmp_path, "event.csv", [{"origin": "EWR", "temp": 3}])
+    far = write_csv(tmp_path, "e2.csv", [{"origin": "EWR", "temp": 3}])
+    checked = cli("check", "web", str(near), home=home)
+    assert checked.returncode == 0
+    assert "note: new table event; did you mean events?" in checked.stdout
+    assert "note: new table e2; the others: events" in cli("publish", "web", str(far), home=home).stdout
+    assert "new table" not in cli("publish", "web", str(far), "--mode", "append", "--again", home=home).stdout
+
+
 def test_a_user_added_twice_is_said_to_be_there(mesh):
     assert cli_json("user", "add", "ada", home=mesh[0])["created"] is True
     assert cli_json("user", "add", "ada", home=mesh[0])["created"] is False

@@ -94,6 +94,8 @@ def _verdict(found: Any) -> str:
         lines.append(f"ok: {rows}, no faults")
     else:
         lines.append(f"{output.plural(faults, 'fault')} of {output.plural(len(lines), 'kind')} in {rows}")
+    for table in found.get("tables", {}).values():
+        lines += [f"note: {output.printable(note)}" for note in table.get("notes", ())]
     lines += [f"not checked: {output.printable(each)}" for each in found["not_checked"]]
     lines += [f"measured: {violation_line(_violation(each))}" for each in found.get("measured", ())]
     return "\n".join(lines)

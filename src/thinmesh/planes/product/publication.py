@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any
 
@@ -12,12 +12,13 @@ from thinmesh.kernel.database import Transaction
 from thinmesh.kernel.documents import table_record
 from thinmesh.kernel.errors import Malformed, Temporary
 from thinmesh.kernel.ledger import Draft, ProductChange, TableLoad
+from thinmesh.kernel.names import nearest
 from thinmesh.kernel.policy import Action, Principal
 from thinmesh.kernel.product import Product, TableState
 
 from .backend import Backends
 from .loading import Prepared, Source, TableChange, discard, facts, prepare, rehearse
-from .model import CheckResult, Progress, Upload
+from .model import CheckedTable, CheckResult, Progress, Upload
 from .registration import ATTEMPTS, Stale, actor_of, live_product, refused, signature_of
 from .sources import by_table, csv_paths, digest, fits_git
 
@@ -48,7 +49,8 @@ class Publishing:
             TableChange(table, "replace", _sources(files), in_git=False)
             for table, files in by_table(uploads, list(current.tables)).items()
         ]
-        return rehearse(self._backends, caller, current, _contracts(current), changes, progress)
+        found = rehearse(self._backends, caller, current, _contracts(current), changes, progress)
+        return replace(found, tables=tuple(_with_notes(current, table) for table in found.tables))
 
     def publish(
         self, caller: Principal, name: str, uploads: Sequence[Upload], mode: str, again: bool, progress: Progress
@@ -93,7 +95,11 @@ class Publishing:
             discard(self._backends, prepared, current)
             raise
         return PublicationOutcome(
-            entry_changes[0].publication, True, _counts(prepared.loads), prepared.notes, prepared.quality
+            entry_changes[0].publication,
+            True,
+            _counts(prepared.loads),
+            (*(note for name in prepared.loads for note in _notes_of_new(current, name)), *prepared.notes),
+            prepared.quality,
         )
 
     def _changes(
@@ -163,6 +169,19 @@ class Publishing:
         entry_changes[:] = [change]
         message = f"Publish {publication} of {current.name}"
         return Draft(actor_of(caller), (change,), message, signature_of(caller), edits)
+
+
+def _with_notes(current: Product, checked: CheckedTable) -> CheckedTable:
+    return replace(checked, widened=(*_notes_of_new(current, checked.table.name), *checked.widened))
+
+
+def _notes_of_new(current: Product, table: str) -> tuple[str, ...]:
+    """Say that a table is new beside others: a file's name written wrong makes one as well."""
+    if not current.tables or table in current.tables:
+        return ()
+    near = nearest(table, current.tables)
+    hint = f"did you mean {near}?" if near else f"the others: {', '.join(current.tables)}"
+    return (f"new table {table}; {hint}",)
 
 
 def described(current: Product) -> dict[str, Any]:
