@@ -120,7 +120,7 @@ def _fault_of_duration(text: str) -> str:
         duration(text)
     except MeshError as error:
         return error.detail.rstrip(".") + ("" if ": write" in error.detail else ": write it like P30D or PT12H")
-    return f"{text!r} is not written as the largest unit first: write it like P30D or PT12H"
+    return f"{text!r} has a number of too many digits: write it like P30D or PT12H"
 
 
 def _fault_of_scope(text: str) -> str:

@@ -19,6 +19,7 @@ def told(model, body):
     [
         (schemas.NewToken, {"expires": "3d"}, "expires: '3d' is not a duration: write P3D."),
         (schemas.NewToken, {"expires": "soon"}, "expires: 'soon' is not a duration: write it like P30D or PT12H."),
+        (schemas.NewToken, {"expires": "P10000D"}, "too many digits: write it like P30D or PT12H."),
         (schemas.NewToken, {"scope": "rread"}, "scope: 'rread' is no scope; did you mean read?"),
         (schemas.NewTeam, {"name": "Shop-2"}, "with a letter first: write shop_2."),
         (schemas.NewUser, {"name": "Bad Name"}, "with a letter or digit first: write bad.name."),
