@@ -10,6 +10,8 @@ from thinmesh.kernel.errors import Example, MeshError, Violation
 _LONGEST = 500
 # More than anybody reads; the count is told.
 _MOST_LINES = 200
+# So much of a value stands in a message; the example beside it has more.
+_QUOTED = 60
 
 
 def printable(text: str) -> str:
@@ -27,6 +29,12 @@ def _escaped(character: str) -> str:
     if unicodedata.category(character)[0] == "C" or unicodedata.category(character) in ("Zl", "Zp"):
         return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
     return character
+
+
+def quoted(value: str) -> str:
+    """Quote a value on one line, shortened: a message about values begins with the first of them, so quoted."""
+    value = value.replace("\r", "\\r").replace("\n", "\\n")
+    return f'"{value if len(value) <= _QUOTED else value[:_QUOTED] + "…"}"'
 
 
 def lines_of(violations: Iterable[Violation]) -> list[str]:
@@ -60,13 +68,21 @@ def _lines(violation: Violation) -> Iterator[str]:
         yield _line(violation, None)
     more = violation.count - len(violation.examples)
     if violation.examples and more > 0:
-        yield _cut(f"refused: {_place(violation, None)}… and {more} more: {printable(violation.message)}")
+        yield _cut(f"refused: {_place(violation, None)}… and {more} more: {printable(_text(violation))}")
 
 
 def _line(violation: Violation, example: Example | None) -> str:
-    value = example.value if example else None
-    quoted = f'"{printable(value[:80])}" ' if value is not None and value[:80] not in violation.message else ""
-    return _cut(f"refused: {_place(violation, example)}{quoted}{printable(violation.message)}")
+    """Write one line; its own value stands in it, not the first one of the violation."""
+    text = _text(violation)
+    if example and example.value is not None and (text != violation.message or example.value not in text):
+        text = f"{quoted(example.value)} {text}"
+    return _cut(f"refused: {_place(violation, example)}{printable(text)}")
+
+
+def _text(violation: Violation) -> str:
+    """Give the message without the value that it begins with."""
+    first = violation.examples[0].value if violation.examples else None
+    return violation.message if first is None else violation.message.removeprefix(f"{quoted(first)} ")
 
 
 def _place(violation: Violation, example: Example | None) -> str:

@@ -17,6 +17,23 @@ def test_a_value_that_the_message_names_already_is_not_named_twice():
     assert lines_of([found]) == ['refused: d/p/t.csv:2:1 x: "abc" is not a number']
 
 
+def test_each_line_has_its_own_value():
+    long = "1," * 100
+    examples = (Example(3, "1"), Example(4, long), Example(5, "1,2\n3"))
+    text = "does not have as many fields as the header (2)"
+    assert lines_of([Violation(f'"1" {text}', "ragged", "d/p/t.csv", "t", None, 3, examples)]) == [
+        f'refused: d/p/t.csv:3: "1" {text}',
+        f'refused: d/p/t.csv:4: "{long[:60]}…" {text}',
+        f'refused: d/p/t.csv:5: "1,2\\n3" {text}',
+    ]
+
+
+def test_a_long_value_is_shown_once():
+    value = "x" * 100
+    found = Violation(f'"{value[:60]}…" is not a number', "type", "f.csv", "t", "n", 1, (Example(2, value, 1),))
+    assert lines_of([found]) == [f'refused: f.csv:2:1 n: "{value[:60]}…" is not a number']
+
+
 def test_tells_how_many_more_there_are():
     examples = tuple(Example(line, "x", 1) for line in range(2, 12))
     lines = lines_of([Violation("is not a number", "type", "d/p/t.csv", "t", "n", 5000, examples)])

@@ -10,6 +10,7 @@ import numpy
 from thinmesh.kernel.contract import Column, Table
 from thinmesh.kernel.errors import Example, Violation
 from thinmesh.planes.product.model import Progress, Upload
+from thinmesh.planes.product.push_messages import quoted
 
 from . import lexical, rules
 from .header import Header, delimiter_fault, read_header
@@ -20,8 +21,6 @@ from .uploads import ending
 
 # DuckDB's own limit for a line is 2 MB; longer ones are announced to it.
 _USUAL_LINE = 1_900_000
-# So much of a value stands in a message; the example beside it has more.
-_QUOTED = 60
 _WILD = set("*?[]{}")
 
 
@@ -127,13 +126,8 @@ def violation(
 ) -> Violation:
     """Make a violation whose message quotes its first value: `"abc" is not a number`."""
     value = examples[0].value if examples else None
-    if value is not None:
-        value = value.replace("\r", "\\r").replace("\n", "\\n")
-        value = value if len(value) <= _QUOTED else value[:_QUOTED] + "…"
-    subject = "the value" if value is None and rule == "required" else "the record" if value is None else f'"{value}"'
-    more = f" (and {count - 1} more)" if count > 1 else ""
-    message, plain = f"{subject} {says}{more}", f"a value {says}{more}"
-    return Violation(message, rule, file, table, column, count, tuple(examples), plain)
+    subject = quoted(value) if value is not None else "the value" if rule == "required" else "the record"
+    return Violation(f"{subject} {says}", rule, file, table, column, count, tuple(examples), f"a value {says}")
 
 
 def _nulled(text: str, tokens: Sequence[str]) -> str:

@@ -100,7 +100,8 @@ def _mend(found: Normalised, line: int, record: bytes, fault: str, width: int) -
     fields = split(record)
     if len(fields) != width:
         rule = "empty_line" if fields == [b""] else "ragged"
-        says = _WHOLE["empty_line"] if rule == "empty_line" else f"has {len(fields)} fields, the header has {width}"
+        # One text for all records of the rule, whether they have too many fields or too few.
+        says = _WHOLE["empty_line"] if rule == "empty_line" else f"does not have as many fields as the header ({width})"
         found.note(rule, says, line, shown(text) or None, None, None)
         return None
     for n, one in enumerate(fields):

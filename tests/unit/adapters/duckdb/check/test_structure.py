@@ -31,6 +31,9 @@ def test_every_kind_of_ragged_record_is_counted_and_hides_nothing():
     result = check(HEAD + b"1,a,1\n2,b\n3,c,3,4\n4,d,4,\n\n6,f,zz\n", T)
     assert counts(result) == {("ragged", None): 3, ("empty_line", None): 1, ("type", "x"): 1}
     assert places(result, "ragged") == [(3, None), (4, None), (5, None)]
+    ragged = next(one for one in result.violations if one.rule == "ragged")
+    assert ragged.message == '"2,b" does not have as many fields as the header (3)'
+    assert [one.value for one in ragged.examples] == ["2,b", "3,c,3,4", "4,d,4,"]
     assert places(result, "type") == [(7, 3)]
 
 
