@@ -86,10 +86,13 @@ def test_one_file_changed_on_both_sides_is_refused_and_can_be_settled(mesh):
     theirs.push()
     tip = mesh.data.tip()
     mine.write("d/p/t.csv", "a\n2\n").commit()
-    assert "refused: d/p/t.csv: this file also changed on main" in mine.push(fails=True)
+    said = mine.push(fails=True)
+    assert "refused: d/p/t.csv: this file also changed on main" in said
+    assert "run git pull --no-rebase, settle it, and push again" in said
     assert mesh.data.tip() == tip
-    mine.git("fetch")
-    mine.git("merge", "-X", "ours", "origin/main")
+    assert "CONFLICT" in mine.git("pull", "--no-rebase", check=False).stdout
+    mine.git("checkout", "--ours", "d/p/t.csv")
+    mine.commit("Settle")
     mine.push()
     assert mesh.data.read(mesh.data.file(mesh.data.tip(), "d/p/t.csv").id) == b"a\n2\n"
 
@@ -233,6 +236,19 @@ def test_everything_wrong_is_said_at_once(shared, clone):
     assert "Nothing was changed." in lines
     assert shared.data.tip() == tip
     assert list((shared.data.path / "objects").glob("tmp_objdir*")) == []
+
+
+def test_a_misspelt_descriptor_is_refused_with_the_name_that_is_read(shared, clone):
+    tip = shared.data.tip()
+    for name in ("product.yaml", "contract.json", "notes.yaml", "readme.md"):
+        clone.write(f"d/misspelt/{name}", "{}")
+    clone.write("d/misspelt/t.csv", "a\n1\n").commit()
+    said = clone.push("origin", "main", fails=True)
+    assert "d/misspelt/product.yaml: this name is not read; name it product.json, written as JSON" in said
+    assert "d/misspelt/contract.json: this name is not read; name it contract.yaml, an ODCS contract" in said
+    assert "d/misspelt/readme.md: this name is not read; name it README.md" in said
+    assert "notes.yaml" not in said
+    assert shared.data.tip() == tip
 
 
 def test_submodules_are_refused(clone):

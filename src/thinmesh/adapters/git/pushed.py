@@ -132,7 +132,7 @@ class _Reader:
     def _base(self, update: RefUpdate, tip: str) -> str:
         """Find what the push is compared with; a push to `main` must build on its tip."""
         if update.ref == MAIN and update.old != tip:
-            raise Conflict("Somebody else pushed to main meanwhile.", help="Run git pull, then push again.")
+            raise Conflict("Somebody else pushed to main meanwhile.", help="Run git pull --no-rebase, then push again.")
         base = self._data.merge_base(tip, update.new)
         if base is None:
             raise Refused(

@@ -25,7 +25,9 @@ Then put your data into a folder and push it:
     git push
 
 The reply says what was registered and published, or every line that is wrong; then nothing was changed. Afterwards
-`git pull` brings your clone to where the server is.
+`git pull` brings your clone to where the server is. Where you have committed again since, your clone and the server
+have gone apart: `git pull --no-rebase` merges them. It is also the way out where a push is refused because a file
+changed on both sides: settle the conflict, commit, and push again.
 
 ## What a product folder holds
 

@@ -23,7 +23,7 @@ def merged(ours: Mapping[str, File], change: PushedChange, folder: str) -> dict[
 
 def clashes(ours: Mapping[str, File], change: PushedChange, folder: str) -> list[Violation]:
     """Find the files that changed on both sides, differently."""
-    text = "this file also changed on main since you pulled; run git pull, and push again"
+    text = "this file also changed on main since you pulled; run git pull --no-rebase, settle it, and push again"
     return [
         Violation(text, "clash", file=path)
         for path, edit in change.edits(folder).items()

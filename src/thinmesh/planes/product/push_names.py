@@ -11,8 +11,15 @@ from thinmesh.kernel.names import fault_of_name
 from .push_messages import printable
 
 SERVERS = ("README.md", "data_catalog.csv")
-_DESCRIBING = ("product.json", "contract.yaml", "README.md")
+# What is read beside the tables, the names that people give it by mistake, and what else is to be said of these.
+_DESCRIBING = {
+    "product.json": (re.compile(r"products?\.(json|ya?ml)", re.IGNORECASE), ", written as JSON"),
+    "contract.yaml": (re.compile(r"(data[-_]?)?contracts?\.(json|ya?ml)", re.IGNORECASE), ", an ODCS contract"),
+    "README.md": (re.compile(r"readme\.(md|markdown)", re.IGNORECASE), ""),
+}
 _DATA_ELSEWHERE = (".csv.gz", ".csv.zst", ".parquet")
+# Endings of files that look like tables and that nothing here reads.
+_DATA_UNREAD = re.compile(r"\.(tsv|tab|psv|xlsx?|ods|jsonl|ndjson|avro|orc|feather|arrow)(\.[a-z0-9]+)?", re.IGNORECASE)
 # What Windows takes for its own in a name, and git on it for a way around `.git` (core.protectNTFS).
 _FOREIGN = re.compile(r'[\\:*?"<>|]')
 _SHORT_GIT = re.compile(r"\.?git(~[0-9]+)?[ .]*", re.IGNORECASE)
@@ -78,9 +85,9 @@ def _fault_of_file(product: str, parts: list[str]) -> tuple[str, str] | None:
     """Judge a name inside a product's folder: a misspelt one would be passed over in silence."""
     name = parts[-1]
     if len(parts) == 1:
-        meant = next((known for known in _DESCRIBING[:2] if known == name.lower() and known != name), None)
-        if meant:
-            return "name", f"name it {meant}"
+        for known, (mistaken, hint) in _DESCRIBING.items():
+            if name != known and mistaken.fullmatch(name):
+                return "name", f"this name is not read; name it {known}{hint}"
     if name.lower().endswith(_DATA_ELSEWHERE):
         return "place", f"not taken from git; hand it in with: thinmesh publish {product} {name}"
     if not name.lower().endswith(".csv"):
@@ -97,6 +104,12 @@ def table_of(path: str) -> str | None:
     if not parts or not parts[-1].endswith(".csv") or len(parts) > 2:
         return None
     return parts[0].removesuffix(".csv") if len(parts) == 1 else parts[0]
+
+
+def is_unread_data(path: str) -> bool:
+    """Tell whether a file that git takes looks like a table, and is none here."""
+    name = path.rpartition("/")[2]
+    return any(_DATA_UNREAD.fullmatch(name, at) for at, letter in enumerate(name) if letter == ".")
 
 
 def is_part_of_product(path: str) -> bool:

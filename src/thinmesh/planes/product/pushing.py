@@ -276,7 +276,7 @@ class Pushing:
             if self._backends.data.is_ancestor(update.new, tip):
                 return None
             if update.ref == MAIN and update.old != tip:
-                raise Conflict("main has moved.", help="Run git pull, and push again.")
+                raise Conflict("main has moved.", help="Run git pull --no-rebase, and push again.")
             changes = tuple(self._change(tx, caller, plan) for plan in plans)
             signature = signature_of(caller)
             if self._backends.data.is_ancestor(tip, update.new):

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from thinmesh.planes.product.push_names import fault_of_path, table_of, twins
+from thinmesh.planes.product.push_names import fault_of_path, is_unread_data, table_of, twins
 
 
 @pytest.mark.parametrize(
@@ -42,6 +42,13 @@ def test_takes_what_a_product_folder_holds(path):
         ("aviation/weather/weather.CSV", "name"),
         ("aviation/weather/table/p1.csv", "name"),
         ("aviation/weather/Product.json", "name"),
+        ("aviation/weather/product.yaml", "name"),
+        ("aviation/weather/product.yml", "name"),
+        ("aviation/weather/products.json", "name"),
+        ("aviation/weather/contract.yml", "name"),
+        ("aviation/weather/contract.json", "name"),
+        ("aviation/weather/datacontract.yaml", "name"),
+        ("aviation/weather/readme.md", "name"),
         ("aviation/weather/weather.parquet", "place"),
         ("aviation/weather/weather.csv.gz", "place"),
         ("aviation/weather/weather/p1.csv.zst", "place"),
@@ -91,6 +98,17 @@ def test_any_path_is_judged_and_the_message_can_be_shown(path):
 )
 def test_knows_the_table_of_a_csv(path, table):
     assert table_of(path) == table
+
+
+@pytest.mark.parametrize("name", ["t.tsv", "t.xlsx", "T.XLS", "t.tsv.gz", "a.2013.jsonl"])
+def test_knows_data_that_is_not_read(name):
+    assert is_unread_data(f"d/p/{name}")
+    assert fault_of_path(f"d/p/{name}") is None
+
+
+@pytest.mark.parametrize("name", ["t.csv", "notes.txt", "map.png", "t.json", "README.md", "about.ods.html.md", "tsv"])
+def test_takes_nothing_else_for_data(name):
+    assert not is_unread_data(f"d/p/{name}")
 
 
 @pytest.mark.parametrize(
