@@ -219,10 +219,17 @@ def the_update(updates: Sequence[RefUpdate]) -> RefUpdate:
 
 def _report(update: RefUpdate, landing: Landing, talk: _Talk) -> list[str]:
     """Tell git what came of the ref; an id that the client has not would make it print an error."""
+    merged = update.ref != MAIN and landing.tip != update.new
+    if not landing.changed or merged:
+        done = (
+            "Merged with what came to main meanwhile."
+            if landing.changed
+            else "Nothing new: main has all of this already."
+        )
+        talk.say(f"{done} Bring it in with: git pull" if merged else done)
     if update.ref == MAIN:
         return [f"ok {MAIN}"]
-    if landing.tip != update.new:
-        talk.say("Merged with what others pushed. Bring it in with: git pull")
+    if merged:
         return [f"ok {update.ref}"]
     options = {"refname": MAIN, "old-oid": landing.old, "new-oid": landing.tip}
     return [f"ok {update.ref}", *(f"option {name} {value}" for name, value in options.items() if value)]

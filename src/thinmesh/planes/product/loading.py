@@ -94,7 +94,7 @@ def prepare(
         },
         quality=_quality(result),
         not_checked=result.not_checked,
-        notes=tuple(note for found in result.tables for note in found.widened),
+        notes=tuple(f"{found.table.name}.{note}" for found in result.tables for note in found.widened),
         rows=result.rows,
     )
 

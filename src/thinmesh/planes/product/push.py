@@ -69,10 +69,14 @@ class Push:
 
 @dataclass(frozen=True, slots=True)
 class Landing:
-    """What came of a push: the commit that `main` is at now, and the one it was at before where that is known."""
+    """What came of a push: the commit that `main` is at now, and the one it was at before where that is known.
+
+    `changed` is False where `main` had all of it already.
+    """
 
     tip: str
     old: str = ""
+    changed: bool = True
 
 
 class PushHandler(Protocol):

@@ -21,6 +21,11 @@ def merged(ours: Mapping[str, File], change: PushedChange, folder: str) -> dict[
     return files
 
 
+def news(ours: Mapping[str, File], change: PushedChange, folder: str) -> dict[str, str | None]:
+    """Give what the push makes of the folder's files on `main`, by path: an object id, or nothing where one goes."""
+    return {path: _id(edit.new) for path, edit in change.edits(folder).items() if _id(ours.get(path)) != _id(edit.new)}
+
+
 def clashes(ours: Mapping[str, File], change: PushedChange, folder: str) -> list[Violation]:
     """Find the files that changed on both sides, differently."""
     text = "this file also changed on main since you pulled; run git pull --no-rebase, settle it, and push again"

@@ -46,8 +46,8 @@ def lines_of(violations: Iterable[Violation]) -> list[str]:
 
 def lines_of_error(error: MeshError) -> list[str]:
     """Render an error: its violations, or its detail where it has none; then what to do."""
-    found = lines_of(error.violations) or [_cut(f"refused: {printable(error.detail)}")]
-    return [*found, _cut(f"help: {printable(error.help)}")] if error.help else found
+    found = lines_of(error.violations) or [cut(f"refused: {printable(error.detail)}")]
+    return [*found, cut(f"help: {printable(error.help)}")] if error.help else found
 
 
 def _order(violation: Violation) -> tuple[str, int, int, str, str]:
@@ -68,7 +68,7 @@ def _lines(violation: Violation) -> Iterator[str]:
         yield _line(violation, None)
     more = violation.count - len(violation.examples)
     if violation.examples and more > 0:
-        yield _cut(f"refused: {_place(violation, None)}… and {more} more: {printable(_text(violation))}")
+        yield cut(f"refused: {_place(violation, None)}… and {more} more: {printable(_text(violation))}")
 
 
 def _line(violation: Violation, example: Example | None) -> str:
@@ -76,7 +76,7 @@ def _line(violation: Violation, example: Example | None) -> str:
     text = _text(violation)
     if example and example.value is not None and (text != violation.message or example.value not in text):
         text = f"{quoted(example.value)} {text}"
-    return _cut(f"refused: {_place(violation, example)}{printable(text)}")
+    return cut(f"refused: {_place(violation, example)}{printable(text)}")
 
 
 def _text(violation: Violation) -> str:
@@ -94,5 +94,6 @@ def _place(violation: Violation, example: Example | None) -> str:
     return f"{where}: " if where else ""
 
 
-def _cut(line: str) -> str:
+def cut(line: str) -> str:
+    """Shorten a line to what a terminal shows in a few rows."""
     return line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,9 +24,10 @@ from .evolution import Evolution, evolve
 from .loading import Prepared, Source, TableChange, discard, facts, prepare, scratch_folder
 from .model import Upload, no_progress
 from .push import MAIN, Landing, Push, PushContext, PushedChange, Say
-from .push_merge import clashes, merged
+from .push_merge import clashes, merged, news
+from .push_reply import Landed, reply
 from .push_structure import folder_faults, rights_faults, structural_faults
-from .registration import ATTEMPTS, Registration, Stale, actor_of, change_of, signature_of
+from .registration import ATTEMPTS, Registration, Stale, actor_of, change_of, domain_teams, signature_of
 from .sources import csv_paths, digest
 
 # What one push may bring (DESIGN, *Push*); beyond it: publish.
@@ -78,7 +79,7 @@ class Pushing:
         for _ in range(ATTEMPTS):
             plans = self._kept(push.context)
             try:
-                return self._land(push, plans)
+                return self._land(push, plans, say)
             except Stale:
                 self._drop(push.context)
                 plans, faults = self._judge(push, say)
@@ -106,11 +107,12 @@ class Pushing:
         broken = {violation.file for violation in faults if violation.file}
         plans = []
         for folder in change.folders():
-            edits = {path: edit.new.id if edit.new else None for path, edit in change.edits(folder).items()}
+            ours = self._backends.data.files(tip, folder)
+            edits = news(ours, change, folder)
             if not edits or any(path in broken for path in edits) or folder in broken or f"{folder}/" in broken:
                 continue
             say(f"checking {folder}")
-            plan, found = self._plan(push, caller, folder, edits, tip, change)
+            plan, found = self._plan(push, caller, folder, edits, ours, change)
             plans.append(plan)
             faults += found
         return plans, faults
@@ -144,14 +146,13 @@ class Pushing:
         caller: Principal,
         folder: str,
         edits: Mapping[str, str | None],
-        tip: str,
+        ours: Mapping[str, File],
         change: PushedChange,
     ) -> tuple[FolderPlan, list[Violation]]:
         """Judge one folder as it would be after the merge."""
         domain, _, name = folder.partition("/")
         with self._backends.database.read() as tx:
             before = self._backends.index.product(tx, name)
-        ours = self._backends.data.files(tip, folder)
         plan = FolderPlan(domain, name, before, edits, needs=_needed(edits))
         faults = clashes(ours, change, folder)
         plan.files = merged(ours, change, folder)
@@ -267,9 +268,10 @@ class Pushing:
 
     # Landing --------------------------------------------------------------------------------------------------
 
-    def _land(self, push: Push, plans: Sequence[FolderPlan]) -> Landing:
+    def _land(self, push: Push, plans: Sequence[FolderPlan], say: Say) -> Landing:
         caller, update = push.context.caller, push.update
         tips: list[str] = []
+        landed: list[Landed] = []
 
         def work(tx: Transaction, tip: str) -> Draft | None:
             tips[:] = [tip]
@@ -278,18 +280,34 @@ class Pushing:
             if update.ref == MAIN and update.old != tip:
                 raise Conflict("main has moved.", help="Run git pull --no-rebase, and push again.")
             changes = tuple(self._change(tx, caller, plan) for plan in plans)
+            landed[:] = self._landed(tx, plans, changes)
             signature = signature_of(caller)
             if self._backends.data.is_ancestor(tip, update.new):
                 return Draft(actor_of(caller), changes, "", signature, commit=update.new)
             edits = {path: id for plan in plans for path, id in plan.edits.items()}
-            names = ", ".join(plan.name for plan in plans) or "nothing new"
-            return Draft(actor_of(caller), changes, f"Merge a push of {names}", signature, edits, merged=update.new)
+            names = ", ".join(plan.name for plan in plans)
+            # Without edits it is merged all the same: the pusher's next pull is then a fast-forward.
+            message = f"Merge a push of {names}" if names else "Merge a push that changes nothing"
+            return Draft(actor_of(caller), changes, message, signature, edits, merged=update.new)
 
         entry = self._backends.ledger.submit(work)
         with self._lock:
             # What the ledger took is no longer ours to throw away.
             self._plans.pop(push.context.id, None)
-        return Landing(entry.new if entry else tips[0], tips[0])
+        for line in reply(landed):
+            say(line)
+        return Landing(entry.new if entry else tips[0], tips[0], changed=bool(landed))
+
+    def _landed(
+        self, tx: Transaction, plans: Sequence[FolderPlan], changes: Sequence[ProductChange]
+    ) -> Iterator[Landed]:
+        """Say what is done to each product, while the state before can still be asked."""
+        claimed: set[str] = set()
+        for plan, change in zip(plans, changes, strict=True):
+            claims = plan.domain not in claimed and not domain_teams(self._backends, tx, plan.domain)
+            claimed.add(plan.domain)
+            files = tuple(path for path, id in plan.edits.items() if id)
+            yield Landed(plan.before, change, plan.prepared.tables, plan.prepared.notes, files, claims)
 
     def _change(self, tx: Transaction, caller: Principal, plan: FolderPlan) -> ProductChange:
         current = self._backends.index.product(tx, plan.name)

@@ -1,0 +1,112 @@
+"""What a push says to a stock git client: what was done with every product, and the way out of a refusal."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+
+import pytest
+
+from tests.integration.running import cli_json, environment, make_home, up
+
+PRODUCT = {"name": "orders", "domain": "sales", "description": "Orders"}
+
+
+@pytest.fixture(scope="module")
+def mesh(tmp_path_factory):
+    """Give the address of a mesh and two people: ann in one team, ben in two."""
+    folder = tmp_path_factory.mktemp("reply")
+    home, _ = make_home(folder)
+    cli_json("team", "create", "shop", "--domain", "sales", home=home)
+    cli_json("team", "create", "desk", "--domain", "sales", "--as", "admin", home=home)
+    cli_json("user", "add", "ann", "--team", "shop", home=home)
+    cli_json("user", "add", "ben", "--team", "shop", "--team", "desk", home=home)
+    tokens = {name: cli_json("token", "new", name, home=home)["token"] for name in ("ann", "ben")}
+    with up(home) as url:
+        yield home, {name: url.replace("//", f"//{name}:{token}@") for name, token in tokens.items()}
+
+
+class Clone:
+    def __init__(self, url, path):
+        self.path = path
+        self.git("clone", "-q", "-c", "remote.origin.push=HEAD:refs/for/main", f"{url}/git/data.git", str(path))
+
+    def git(self, *arguments, fails=False):
+        who = ("-c", "user.name=Ann", "-c", "user.email=ann@example.org")
+        folder = self.path if self.path.exists() else None
+        done = subprocess.run(
+            ["git", *who, *arguments], cwd=folder, env=environment(), capture_output=True, text=True, check=False
+        )
+        assert (done.returncode != 0) == fails, done.stderr
+        return done.stdout + done.stderr
+
+    def push(self, files=None, *, fails=False):
+        """Commit files and push; give the lines that the server said."""
+        for path, content in (files or {}).items():
+            target = self.path / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(content if isinstance(content, str) else json.dumps(content))
+        if files:
+            self.git("add", "--all")
+            self.git("commit", "-q", "-m", "Change")
+        said = self.git("push", fails=fails).splitlines()
+        lines = [line.removeprefix("remote: ").rstrip() for line in said if line.startswith("remote: ")]
+        # The catalog file follows in its own time: whether main went on meanwhile is not the test's to say.
+        lines = [line.removesuffix(" Bring it in with: git pull") for line in lines]
+        return [line for line in lines if line and not line.startswith(("checking ", "Merged with "))]
+
+
+@pytest.fixture
+def clone(mesh, tmp_path):
+    return Clone(mesh[1]["ann"], tmp_path / "ann")
+
+
+def test_a_push_says_what_was_registered_and_published(clone):
+    said = clone.push(
+        {
+            "sales/orders/orders.csv": "Order ID,qty\n1,2\n2,3\n3,4\n",
+            "sales/orders/old.xlsx": "x",
+            "sales2/returns/product.json": {"name": "returns", "domain": "sales2", "description": "Returns"},
+            "sales2/returns/README.md": "# Returns",
+        }
+    )
+    assert said == [
+        "registered sales/orders",
+        "published orders p1: orders 3 rows",
+        "sales2 is a new domain; it now belongs to the team shop",
+        "registered sales2/returns",
+        "note: sales/orders/old.xlsx is stored and not read; save it as old.csv and push that, or: "
+        "thinmesh publish orders old.csv",
+        "note: orders: order_id integer, qty integer",
+        'note: orders: header "Order ID" -> order_id',
+        "note: the columns of orders are inferred; to make them its contract: thinmesh accept orders",
+    ]
+    assert clone.push({"sales/orders/orders.csv": "Order ID,qty\na,2\n"}) == [
+        "published orders p2: orders 1 row",
+        "note: orders.order_id: integer became string",
+        "note: the columns of orders are inferred; to make them its contract: thinmesh accept orders",
+    ]
+    assert clone.push({"sales2/returns/README.md": "# All returns"}) == ["changed sales2/returns"]
+
+
+def test_a_push_of_many_products_is_told_in_few_lines(clone):
+    said = clone.push({f"many/many{n}/t.csv": "a\n1\n" for n in range(30)})
+    assert len(said) == 40
+    assert said[:3] == [
+        "many is a new domain; it now belongs to the team shop",
+        "registered many/many0",
+        "published many0 p1: t 1 row",
+    ]
+    assert said[-1] == "and 82 more lines like these"
+
+
+def test_a_push_with_nothing_new_says_so_and_publishes_nothing(mesh, clone, tmp_path):
+    other = Clone(mesh[1]["ann"], tmp_path / "other")
+    files = {"sales/same/same.csv": "a\n1\n"}
+    assert "published same p1: same 1 row" in clone.push(files)
+    assert clone.push() == ["Nothing new: main has all of this already."]
+    assert other.push(files) == ["Nothing new: main has all of this already."]
+    other.git("pull", "--ff-only")
+    assert other.git("log", "-1", "--format=%s") == "Merge a push that changes nothing\n"
+    assert other.git("diff", "HEAD", "HEAD^2") == ""
+    assert cli_json("show", "same", home=mesh[0])["publication"] == "p1"
