@@ -110,3 +110,13 @@ def test_a_push_with_nothing_new_says_so_and_publishes_nothing(mesh, clone, tmp_
     assert other.git("log", "-1", "--format=%s") == "Merge a push that changes nothing\n"
     assert other.git("diff", "HEAD", "HEAD^2") == ""
     assert cli_json("show", "same", home=mesh[0])["publication"] == "p1"
+
+
+def test_a_folder_without_a_descriptor_asks_whose_it_is(mesh, tmp_path):
+    clone = Clone(mesh[1]["ben"], tmp_path / "ben")
+    line, *_ = clone.push({"sales/whose/whose.csv": "a\n1\n"}, fails=True)
+    assert line.startswith("refused: sales/whose: Which team owns it: desk, shop? Say it in sales/whose/product.json")
+    document = json.loads(line[line.index("{") :])
+    assert document == {"name": "whose", "domain": "sales", "description": "Whose", "owner": "desk"}
+    said = clone.push({"sales/whose/product.json": document})
+    assert said[:2] == ["registered sales/whose", "published whose p1: whose 1 row"]

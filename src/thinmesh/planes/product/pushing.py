@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from typing import Any
 from thinmesh.kernel.contract import Table, with_ids
 from thinmesh.kernel.database import Transaction
 from thinmesh.kernel.documents import canonical, parse_descriptor
-from thinmesh.kernel.errors import Conflict, MeshError, NotAllowed, Refused, Temporary, Violation
+from thinmesh.kernel.errors import Conflict, Malformed, MeshError, NotAllowed, Refused, Temporary, Violation
 from thinmesh.kernel.ledger import Draft, ProductChange
 from thinmesh.kernel.names import fault_of_name
 from thinmesh.kernel.policy import Action, Principal
@@ -165,12 +166,12 @@ class Pushing:
                 tables = {name: with_ids(table, tables.get(name)) for name, table in descriptor.tables.items()} | {
                     name: table for name, table in tables.items() if name not in descriptor.tables
                 }
-                plan.evolution = self._evolve(caller, descriptor, before)
+                plan.evolution = self._evolve(caller, plan, descriptor)
                 plan.event = "changed" if before else "registered"
             elif all(path.endswith(".csv") for path in edits):
                 plan.event = "published"
         except MeshError as error:
-            faults += _as_faults(error, f"{folder}/product.json")
+            faults += _as_faults(error, folder if plan.described else f"{folder}/product.json")
         faults += _smuggled(plan, folder, tables, change)
         try:
             self._load(push, caller, plan, folder, tables, faults)
@@ -196,11 +197,18 @@ class Pushing:
                 raise Refused(text, violations=[Violation(text, field_name, file=file, column=field_name)])
         return descriptor
 
-    def _evolve(self, caller: Principal, descriptor: Descriptor, before: Product | None) -> Evolution:
+    def _evolve(self, caller: Principal, plan: FolderPlan, descriptor: Descriptor) -> Evolution:
         file = f"{descriptor.domain}/{descriptor.name}/product.json"
         with self._backends.database.read() as tx:
-            owner = self._registration.authorize(tx, caller, descriptor, before)
-        evolution = evolve(before, descriptor, owner, file)
+            try:
+                owner = self._registration.authorize(tx, caller, descriptor, plan.before)
+            except Malformed as error:
+                choice = sorted(caller.teams & {*(domain_teams(self._backends, tx, plan.domain) or caller.teams)})
+                if not plan.described or len(choice) < 2:
+                    raise
+                document = json.dumps({**plan.described, "owner": choice[0]}, ensure_ascii=False)
+                raise Malformed(error.detail, help=f"Say it in {file}, for example: {document}") from error
+        evolution = evolve(plan.before, descriptor, owner, file)
         if evolution.faults:
             faults = for_whom(self._backends, descriptor.name, evolution.faults)
             raise Refused("The descriptor breaks consumers.", violations=faults)
