@@ -105,10 +105,12 @@ def test_a_push_with_nothing_new_says_so_and_publishes_nothing(mesh, clone, tmp_
     files = {"sales/same/same.csv": "a\n1\n"}
     assert "published same p1: same 1 row" in clone.push(files)
     assert clone.push() == ["Nothing new: main has all of this already."]
+    other.git("commit", "--allow-empty", "-q", "-m", "A commit that is not the first one's, also in the same second")
     assert other.push(files) == ["Nothing new: main has all of this already."]
     other.git("pull", "--ff-only")
-    assert other.git("log", "-1", "--format=%s") == "Merge a push that changes nothing\n"
-    assert other.git("diff", "HEAD", "HEAD^2") == ""
+    merge, subject = other.git("log", "--merges", "-1", "--format=%H %s").strip().split(" ", 1)
+    assert subject == "Merge a push that changes nothing"
+    assert other.git("diff", f"{merge}^1", merge) == ""
     assert cli_json("show", "same", home=mesh[0])["publication"] == "p1"
 
 
@@ -120,3 +122,37 @@ def test_a_folder_without_a_descriptor_asks_whose_it_is(mesh, tmp_path):
     assert document == {"name": "whose", "domain": "sales", "description": "Whose", "owner": "desk"}
     said = clone.push({"sales/whose/product.json": document})
     assert said[:2] == ["registered sales/whose", "published whose p1: whose 1 row"]
+
+
+def test_a_renamed_header_has_a_way_out_before_and_after_accept(mesh, clone):
+    renamed = {"sales/lines/lines.csv": "id,quantity\n1,2\n"}
+    clone.push({"sales/lines/lines.csv": "id,qty\n1,2\n"})
+    hint = (
+        "refused: sales/lines/lines.csv:1 qty: the header lacks 'qty'; if it is 'quantity' now: renaming a column "
+        'breaks consumers; keep qty and give it "physicalName": "quantity" in product.json%s, or publish a new table '
+        'beside lines and mark lines "deprecated"'
+    )
+    assert clone.push(renamed, fails=True) == [
+        hint % " (thinmesh accept writes the inferred columns there)",
+        "Nothing was changed.",
+    ]
+    cli_json("accept", "lines", home=mesh[0])
+    clone.git("pull", "--no-rebase", "--no-edit")
+    assert clone.push(fails=True) == [
+        hint % "",
+        "refused: sales/lines/lines.csv:1:2 quantity: the header names 'quantity', which is no column of lines; add "
+        '{"name": "quantity", "logicalType": "string"} to its columns',
+        "Nothing was changed.",
+    ]
+    document = json.loads((clone.path / "sales/lines/product.json").read_text())
+    column = document["tables"]["lines"]["columns"][1]
+    kept = dict(column)
+    column["name"] = "quantity"
+    said = clone.push({"sales/lines/product.json": document}, fails=True)
+    assert 'keep it and read it from a new header by "physicalName"' in said[0]
+    column |= {**kept, "physicalName": "quantity"}
+    assert clone.push({"sales/lines/product.json": document}) == [
+        "changed sales/lines",
+        "published lines p2: lines 1 row",
+    ]
+    assert cli_json("query", "select qty from lines.lines", home=mesh[0], THINMESH_TOKEN="")["rows"] == [[2]]

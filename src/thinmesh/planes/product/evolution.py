@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from thinmesh.kernel.compatibility import compare
+from thinmesh.kernel.compatibility import Change, compare
 from thinmesh.kernel.contract import Table, with_ids
 from thinmesh.kernel.errors import Violation
 from thinmesh.kernel.product import Descriptor, Product, TableState
@@ -50,7 +50,7 @@ def evolve(current: Product | None, descriptor: Descriptor, owner: str, file: st
                 (recheck if _same_shape(state.table, tables[name]) else retype).append(name)
             continue
         comparison = compare({name: state.table}, {name: tables[name]})
-        faults += [_breaking(file, name, change.column, change.text) for change in comparison.breaking]
+        faults += [_breaking(file, name, change.column, change.text, _keep(change)) for change in comparison.breaking]
         if comparison.tightened and state.files:
             recheck.append(name)
     faults += _keep_undeclared(states, tables, file)
@@ -117,14 +117,20 @@ def _closing(
     ]
 
 
-def _breaking(file: str, table: str, column: str | None, text: str) -> Violation:
+def _breaking(file: str, table: str, column: str | None, text: str, keep: str = "") -> Violation:
     return Violation(
-        f'{text}: this breaks consumers; add a new table beside it and mark this one "deprecated"',
+        f'{text}: this breaks consumers; {keep}add a new table beside it and mark this one "deprecated"',
         "breaking",
         file=file,
         table=table,
         column=column,
     )
+
+
+def _keep(change: Change) -> str:
+    """Say how a column stays where only the header of its files changed."""
+    removed = change.what == "column_removed"
+    return 'keep it and read it from a new header by "physicalName", or ' if removed else ""
 
 
 def accepted(table: Table) -> Table:

@@ -127,7 +127,7 @@ class Check:
             return
         self._unchecked += unchecked(run.table)
         for source in run.sources:
-            columns, faults = match(source.header, run.table, source.name)
+            columns, faults = match(source.header, run.table, source.name, run.input.table)
             self._violations += faults
             if isinstance(source, ParquetSource):
                 self._violations += source.structural(columns, run.table.name)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from thinmesh.kernel.contract import Column, Table
 from thinmesh.kernel.errors import Example, Violation
-from thinmesh.kernel.names import nearest
+from thinmesh.kernel.names import legal_name, nearest
 
 _DELIMITERS = {";": "a semicolon", "\t": "a tab", "|": "a pipe"}
 
@@ -62,16 +64,21 @@ def delimiter_fault(header: Header, table: Table | None) -> str | None:
     return None
 
 
-def match(header: Header, table: Table, file: str) -> tuple[dict[int, Column], list[Violation]]:
+def match(
+    header: Header, table: Table, file: str, before: Table | None = None
+) -> tuple[dict[int, Column], list[Violation]]:
     """Match fields with columns by name: the column of each field, and every fault of the header together.
 
     A column that the file lacks is a fault even where it may be empty: a silent NULL hides a misspelt header.
+    `before` is the table without the columns that this check inferred.
     """
     wanted = {column.header: column for column in table.columns}
     matched: dict[int, Column] = {}
     faults = []
     taken: set[str] = set()
     lacking = [name for name in wanted if name not in header.names]
+    known = {column.header for column in (before or table).columns}
+    way_out = _way_out(table, lacking, [name for name in header.names if name.strip() and name not in known])
     for n, name in enumerate(header.names):
         column = wanted.get(name)
         if not name.strip():
@@ -90,16 +97,40 @@ def match(header: Header, table: Table, file: str) -> tuple[dict[int, Column], l
         if column.name not in taken:
             near = "" if column.header == column.name else f" (column {column.name})"
             optional = "" if column.required else "; a column without values is still named in the header"
-            message = f"the header lacks {column.header!r}{near}{optional}"
+            message = f"the header lacks {column.header!r}{near}{way_out or optional}"
+            way_out = ""
             faults.append(Violation(message, "missing_column", file, table.name, column.name, 1, (Example(1),)))
     return matched, faults
 
 
+def _way_out(table: Table, lacking: Sequence[str], unknown: Sequence[str]) -> str:
+    """Say what to do where a column may have been renamed; empty where none can have been."""
+    if not lacking or not unknown:
+        return ""
+    name = next(column.name for column in table.columns if column.header == lacking[0])
+    accept = " (thinmesh accept writes the inferred columns there)" if table.inferred else ""
+    return (
+        f"; if it is {unknown[0]!r} now: renaming a column breaks consumers; keep {name} and give it"
+        f' "physicalName": {_json(unknown[0])} in product.json{accept}, or publish a new table beside {table.name}'
+        f' and mark {table.name} "deprecated"'
+    )
+
+
 def _unknown(name: str, n: int, near: str | None, table: Table, file: str) -> Violation:
     hint = f"did you mean {near!r}? Else add" if near else "add"
-    line = f'{{"name": "{name}", "logicalType": "string"}}'
-    message = f"the header names {name!r}, which is no column of {table.name}; {hint} {line} to its columns"
+    message = f"the header names {name!r}, which is no column of {table.name}; {hint} {_line(name)} to its columns"
     return _fault("unknown_column", message, name, name, n, table, file)
+
+
+def _line(name: str) -> str:
+    """Give the column to add to a contract for a header."""
+    legal = legal_name(name) or "column"
+    mapped = {} if legal == name else {"physicalName": name}
+    return _json({"name": legal, **mapped, "logicalType": "string"})
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _fault(rule: str, message: str, column: str, name: str, n: int, table: Table, file: str) -> Violation:

@@ -117,6 +117,13 @@ def test_all_faults_of_the_header_come_together_and_the_known_columns_are_judged
     unknown = next(one for one in result.violations if one.rule == "unknown_column")
     assert "did you mean 'name'" in unknown.message
     assert '{"name": "nmae", "logicalType": "string"}' in unknown.message
+    missing = next(one for one in result.violations if one.rule == "missing_column")
+    assert "renaming a column breaks consumers; keep name" in missing.message
+
+
+def test_the_line_to_add_for_a_header_that_is_no_name_maps_it():
+    (fault,) = check(b"id,name,x,Unit Price\n1,a,1,2\n", T).violations
+    assert '{"name": "unit_price", "physicalName": "Unit Price", "logicalType": "string"}' in fault.message
 
 
 def test_fields_of_100_kb_and_of_3_mb_come_back_whole():
