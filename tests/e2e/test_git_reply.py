@@ -156,3 +156,25 @@ def test_a_renamed_header_has_a_way_out_before_and_after_accept(mesh, clone):
         "published lines p2: lines 1 row",
     ]
     assert cli_json("query", "select qty from lines.lines", home=mesh[0], THINMESH_TOKEN="")["rows"] == [[2]]
+
+
+def test_every_refusal_begins_with_the_path_and_names_it_once(clone):
+    tables = {
+        "a": {"columns": {"a": "integer"}, "primaryKey": ["a"]},
+        "b": {"columns": {"b": "integer"}, "references": [{"columns": ["b"], "table": "a", "to": ["a"]}]},
+    }
+    document = {"name": "pair", "domain": "sales", "description": "A pair", "tables": tables}
+    good = {"sales/pair/a.csv": "a\n1\n2\n", "sales/pair/b.csv": "b\n1\n2\n"}
+    clone.push({"sales/pair/product.json": document, **good})
+    assert clone.push({"sales/pair/a.csv": "a\n1\n"}, fails=True)[0] == (
+        'refused: sales/pair/b.csv b: "2" is named by b, and would be missing in a (a)'
+    )
+    assert clone.push({"sales/pair/a.csv": "a;b\n1;2\n", "sales/pair/b.csv": ""}, fails=True)[:2] == [
+        "refused: sales/pair/a.csv: the file looks as if it were separated by a semicolon, not by commas; "
+        "save it as CSV (comma separated, UTF-8)",
+        "refused: sales/pair/b.csv: the file is empty: the first line must name the columns",
+    ]
+    assert clone.push({**good, "sales/pair/a.csv": "a\n1,2,3\n1\n2,3\n"}, fails=True)[:2] == [
+        'refused: sales/pair/a.csv:2: "1,2,3" does not have as many fields as the header (1)',
+        'refused: sales/pair/a.csv:4: "2,3" does not have as many fields as the header (1)',
+    ]

@@ -37,6 +37,7 @@ changed on both sides: settle the conflict, commit, and push again.
 | `README.md` | optional |
 | `contract.yaml` | optional: an ODCS contract; then `product.json` has no `tables` |
 | `<table>.csv` | a table: UTF-8, comma, a header line; or several files of one table: `<table>/*.csv` |
+| others | kept for people to read, up to 1 MB each; never taken for data |
 
 Names are `[a-z][a-z0-9_]*`, at most 63 characters. Files up to 50 MB, unless this server is set otherwise; for larger
 or compressed ones, Parquet, and data that not everybody may read: `thinmesh publish PRODUCT FILE`.

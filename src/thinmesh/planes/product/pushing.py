@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -238,7 +238,7 @@ class Pushing:
                     sources = self._sources(push.repository, plan, folder, name, scratch, fresh=name in again)
                     changes.append(TableChange(name, "replace", sources, in_git=True))
             prepared = self._prepared(caller, plan, tables, changes)
-        faults += prepared.violations
+        faults += [_placed(fault, plan, folder) for fault in prepared.violations]
         plan.prepared = prepared
         if evolution and again and plan.before:
             outside = [name for name in again if not plan.before.tables[name].in_git and name not in names]
@@ -373,6 +373,14 @@ def _table_of(path: str, folder: str) -> str:
     if not rest.endswith(".csv"):
         return ""
     return rest.split("/")[0].removesuffix(".csv")
+
+
+def _placed(fault: Violation, plan: FolderPlan, folder: str) -> Violation:
+    """Give a fault in rows that the push leaves as they are the path of their table's first file."""
+    if fault.file:
+        return fault
+    files = csv_paths(plan.files, folder, fault.table or "")
+    return replace(fault, file=files[0] if files else folder)
 
 
 def _misplaced(plan: FolderPlan, folder: str, table: str, tables: Mapping[str, Table]) -> Violation | None:

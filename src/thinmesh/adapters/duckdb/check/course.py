@@ -101,12 +101,12 @@ class Check:
             try:
                 source = self._source(upload, folder)
             except Unreadable as fault:
-                self._note(run, fault.rule, f"{upload.name} {fault.message}", upload.name)
+                self._note(run, fault.rule, f"the file {fault.message}", upload.name)
                 continue
             self._taken += source.size
             says = source.delimiter_fault(run.table)
             if says:
-                self._note(run, "header", f"{upload.name} {says}", upload.name)
+                self._note(run, "header", f"the file {says}", upload.name)
                 continue
             run.sources.append(source)
 
@@ -142,7 +142,7 @@ class Check:
             try:
                 surveys.append(self._survey(source))
             except Unreadable as fault:
-                self._note(run, fault.rule, f"{source.name} {fault.message}", source.name)
+                self._note(run, fault.rule, f"the file {fault.message}", source.name)
                 run.sources.remove(source)
         if not surveys:
             return
@@ -195,7 +195,7 @@ class Check:
                 with readable() if isinstance(source, ParquetSource) else nullcontext():
                     loaded = load(self._connection, source, columns, run.table, target, keep)
             except Unreadable as fault:
-                self._note(run, fault.rule, f"{source.name} {fault.message}", source.name)
+                self._note(run, fault.rule, f"the file {fault.message}", source.name)
                 continue
             self._violations += loaded.violations
             run.rows += loaded.rows

@@ -60,7 +60,7 @@ def delimiter_fault(header: Header, table: Table | None) -> str | None:
     known = table is not None and table.columns and any(column.header == name for column in table.columns)
     for mark, word in _DELIMITERS.items():
         if mark in name and not known:
-            return f"looks like a file separated by {word}, not by commas; save it as CSV (comma separated, UTF-8)"
+            return f"looks as if it were separated by {word}, not by commas; save it as CSV (comma separated, UTF-8)"
     return None
 
 
