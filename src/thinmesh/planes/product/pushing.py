@@ -28,7 +28,7 @@ from .push import MAIN, Landing, Push, PushContext, PushedChange, Say
 from .push_merge import clashes, merged, news
 from .push_reply import Landed, reply
 from .push_structure import folder_faults, rights_faults, structural_faults
-from .registration import ATTEMPTS, Registration, Stale, actor_of, change_of, domain_teams, signature_of
+from .registration import ATTEMPTS, Registration, Stale, actor_of, change_of, signature_of
 from .sources import csv_paths, digest
 
 # What one push may bring (DESIGN, *Push*); beyond it: publish.
@@ -203,7 +203,9 @@ class Pushing:
             try:
                 owner = self._registration.authorize(tx, caller, descriptor, plan.before)
             except Malformed as error:
-                choice = sorted(caller.teams & {*(domain_teams(self._backends, tx, plan.domain) or caller.teams)})
+                choice = sorted(
+                    caller.teams & {*(self._backends.teams.teams_of_domain(tx, plan.domain) or caller.teams)}
+                )
                 if not plan.described or len(choice) < 2:
                     raise
                 document = json.dumps({**plan.described, "owner": choice[0]}, ensure_ascii=False)
@@ -312,7 +314,7 @@ class Pushing:
         """Say what is done to each product, while the state before can still be asked."""
         claimed: set[str] = set()
         for plan, change in zip(plans, changes, strict=True):
-            claims = plan.domain not in claimed and not domain_teams(self._backends, tx, plan.domain)
+            claims = plan.domain not in claimed and not self._backends.teams.teams_of_domain(tx, plan.domain)
             claimed.add(plan.domain)
             files = tuple(path for path, id in plan.edits.items() if id)
             yield Landed(plan.before, change, plan.prepared.tables, plan.prepared.notes, files, claims)
