@@ -6,7 +6,7 @@ Parsing lives in `documents.py`, the rules of change in `compatibility.py`.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -69,8 +69,8 @@ class Column:
 
     @property
     def classified(self) -> bool:
-        """Tell whether the column holds personal, confidential or restricted data ("highly confidential" is)."""
-        return bool(self.classification) and not CLASSIFIED.isdisjoint(_WORD.findall(str(self.classification).lower()))
+        """Tell whether the column, or a property inside it, holds personal, confidential or restricted data."""
+        return _is_classified(self.classification) or any(map(_is_classified, _classifications_below(self.extra)))
 
     @property
     def sql_type(self) -> str:
@@ -96,6 +96,30 @@ class Column:
         if self.logical_type == "timestamp":
             return "timestamptz" if self.zoned else "timestamp"
         return {"number": "double", "object": "json", "array": "json"}.get(self.logical_type, self.logical_type)
+
+
+def _is_classified(classification: object) -> bool:
+    """Tell whether one of the words keeps data out of the shared repository ("highly confidential" does)."""
+    return bool(classification) and not CLASSIFIED.isdisjoint(_WORD.findall(str(classification).lower()))
+
+
+def _classifications_below(property: Mapping[str, Any]) -> Iterator[object]:
+    """Give the classification of every property nested in an ODCS property (`properties`, `items`), at any depth.
+
+    A YAML alias may put one property in many places; each is looked at once, so that the work stays bounded.
+    """
+    waiting: list[object] = [property.get("properties"), property.get("items")]
+    seen: set[int] = set()
+    while waiting:
+        found = waiting.pop()
+        if id(found) in seen:
+            continue
+        seen.add(id(found))
+        if isinstance(found, list | tuple):
+            waiting.extend(found)
+        elif isinstance(found, Mapping):
+            yield found.get("classification")
+            waiting += [found.get("properties"), found.get("items")]
 
 
 @dataclass(frozen=True, slots=True)
