@@ -34,6 +34,13 @@ from .sources import csv_paths, digest
 # What one push may bring (DESIGN, *Push*); beyond it: publish.
 _BUDGET = 500_000_000
 _DOCUMENTS = ("product.json", "contract.yaml")
+# What is wrong with a CSV that a push adds and removes again, and the rule.
+_NEVER_SHARED = (
+    "a commit of this push holds data that never enters the shared repository; take it out of the history",
+    "placement",
+)
+# Once such a table is closed or classified, nobody could tell that its data is in the history.
+_DROPPED = ("a commit of this push adds data that a later one removes again; squash them (git rebase -i)", "squash")
 
 # Reads what a push comes to, against the commit that `main` is at: adapters know git, planes do not.
 ReadPush = Callable[[Push, str], PushedChange]
@@ -110,12 +117,13 @@ class Pushing:
         for folder in change.folders():
             ours = self._backends.data.files(tip, folder)
             edits = news(ours, change, folder)
-            if not edits or any(path in broken for path in edits) or folder in broken or f"{folder}/" in broken:
+            if any(path in broken for path in edits) or folder in broken or f"{folder}/" in broken:
                 continue
             say(f"checking {folder}")
             plan, found = self._plan(push, caller, folder, edits, ours, change)
-            plans.append(plan)
             faults += found
+            # What comes to nothing is judged all the same, for its commits stay in the history.
+            plans += [plan] if edits else []
         return plans, faults
 
     def _refusal(self, caller: Principal, folder: str, paths: Sequence[str]) -> str | None:
@@ -406,15 +414,18 @@ def _misplaced(plan: FolderPlan, folder: str, table: str, tables: Mapping[str, T
 
 
 def _smuggled(plan: FolderPlan, folder: str, tables: Mapping[str, Table], change: PushedChange) -> list[Violation]:
-    """Find CSVs of a closed product or a classified table that a commit on the way brings: they stay in the history."""
+    """Find CSVs that only a commit on the way brings: they stay in the history, though no table is known by them."""
     access = plan.evolution.access if plan.evolution else (plan.before.access if plan.before else "open")
-    text = "a commit of this push holds data that never enters the shared repository; take it out of the history"
-    return [
-        Violation(f"{text} (commit {entry.commit[:12]})", "placement", file=entry.path, table=table)
-        for entry in change.entries
-        if entry.path.startswith(f"{folder}/") and (table := _table_of(entry.path, folder))
-        if entry.path not in plan.files and (access == "request" or (table in tables and tables[table].classified))
-    ]
+    kept = {_table_of(path, folder) for path in plan.files}
+    faults = []
+    for entry in change.entries:
+        table = _table_of(entry.path, folder) if entry.path.startswith(f"{folder}/") else ""
+        closed = access == "request" or (table in tables and tables[table].classified)
+        if not table or entry.path in plan.files or not (closed or table not in kept):
+            continue
+        text, rule = _NEVER_SHARED if closed else _DROPPED
+        faults.append(Violation(f"{text} (commit {entry.commit[:12]})", rule, file=entry.path, table=table))
+    return faults
 
 
 def _described(repository: DataRepository, plan: FolderPlan, folder: str) -> dict[str, Any]:

@@ -1,0 +1,142 @@
+"""What a stock git client cannot do, whatever its commits look like and whatever token it has."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.integration.git_mesh import Clone, git
+from tests.integration.keeping import Kept
+from tests.integration.running import cli_json, make_home, up
+
+CLASSIFIED = {"columns": [{"name": "ssn", "logicalType": "string", "classification": "personal"}]}
+NESTED = {
+    "columns": [
+        {
+            "name": "person",
+            "logicalType": "array",
+            "items": {
+                "logicalType": "object",
+                "properties": [
+                    {"name": "ssn", "logicalType": "string", "classification": "personal"},
+                ],
+            },
+        }
+    ]
+}
+PRODUCTS = {
+    "closed": {"access": "request"},
+    "classified": {"tables": {"customers": CLASSIFIED}},
+    "nested": {"tables": {"customers": NESTED}},
+    **{name: {} for name in ("plain", "rewritten", "written", "published", "other")},
+}
+# By purpose: whose, for how long, and the scope.
+TOKENS = {
+    "ada": ("ada", "P1D", "write"),
+    "ada_reads": ("ada", "P1D", "read"),
+    "ada_publishes": ("ada", "P1D", "publish:published"),
+    "ben": ("ben", "P1D", "write"),
+    "ben_publishes": ("ben", "P1D", "publish:published"),
+}
+CSV = "ssn\n123-45-6789\n"
+
+
+class World:
+    """A served home with two people, ada in the team that owns everything, and a token for each purpose."""
+
+    def __init__(self, folder, home, url, tokens):
+        self.folder, self.home, self.url, self.tokens = folder, home, url, tokens
+        self.clones = 0
+
+    def address(self, who):
+        return self.url.replace("http://", f"http://x:{self.tokens[who]}@") + "/git/data.git"
+
+    def clone(self, who="ada"):
+        self.clones += 1
+        target = self.folder / f"clone{self.clones}"
+        git(self.folder, "clone", "--quiet", self.address("ada"), str(target))
+        git(target, "remote", "set-url", "origin", self.address(who))
+        return Clone(target)
+
+    def tip(self):
+        return git(self.home / "data.git", "rev-parse", "main").stdout.strip()
+
+
+def furnish(home):
+    """Make the team, its products and the tokens; give the tokens by their purpose."""
+    kept = Kept(home)
+    identity = kept.platform.identity
+    identity.create_team(kept.admin, "staff", ["people"])
+    identity.add_user(kept.admin, "ada", ["staff"])
+    identity.add_user(kept.admin, "ben")
+    for name, more in PRODUCTS.items():
+        kept.register(name, **{"domain": "people", "owner": "staff", **more})
+    tokens = {who: identity.new_token(kept.admin, *wanted).token for who, wanted in TOKENS.items()}
+    kept.close()
+    return tokens
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("walls")
+    home, _ = make_home(folder)
+    tokens = furnish(home)
+    with up(home) as url:
+        yield World(folder, home, url, tokens)
+
+
+@pytest.fixture(autouse=True)
+def unshared(world):
+    """Require that nothing of what is never shared is in the history after a test."""
+    yield
+    assert git(world.home / "data.git", "log", "--all", "--format=%H", "-S123-45-6789").stdout == ""
+
+
+def added_and_removed(clone, path):
+    """Commit a file and its removal; give the first commit."""
+    first = clone.write(path, CSV).commit()
+    clone.git("rm", "--quiet", path)
+    clone.commit()
+    return first
+
+
+@pytest.mark.parametrize("ref", ["refs/for/main", "main"])
+@pytest.mark.parametrize("name", ["closed", "classified", "nested"])
+def test_data_that_is_never_shared_does_not_pass_through_the_history(world, name, ref):
+    clone = world.clone()
+    tip = world.tip()
+    first = added_and_removed(clone, f"people/{name}/customers.csv")
+    said = clone.push("origin", f"HEAD:{ref}", fails=True)
+    assert f"refused: people/{name}/customers.csv: a commit of this push holds data that never enters" in said
+    assert first[:12] in said
+    clone.write(f"people/{name}/README.md", "# About\n").commit()
+    assert "a commit of this push holds data" in clone.push("origin", f"HEAD:{ref}", fails=True)
+    assert world.tip() == tip
+
+
+def test_data_of_nested_classified_properties_is_not_taken_and_not_committed(world):
+    clone = world.clone()
+    clone.write("people/nested/customers.csv", 'person\n"[{""ssn"": ""123-45-6789""}]"\n').commit()
+    assert "classified columns" in clone.push("origin", "HEAD:refs/for/main", fails=True)
+    file = world.folder / "customers.csv"
+    file.write_text('person\n"[{""ssn"": ""123-45-6789""}]"\n')
+    assert cli_json("publish", "nested", str(file), home=world.home)["changed"]
+
+
+def test_a_csv_of_no_table_does_not_pass_through_so_that_closing_is_not_fooled(world):
+    clone = world.clone()
+    added_and_removed(clone, "people/plain/customers.csv")
+    said = clone.push("origin", "HEAD:refs/for/main", fails=True)
+    assert "adds data that a later one removes again; squash them" in said
+    clone.write("people/plain/other.csv", "a\n1\n").commit()
+    assert "squash them" in clone.push("origin", "HEAD:refs/for/main", fails=True)
+
+
+def test_a_table_that_several_commits_rewrite_is_taken(world):
+    clone = world.clone()
+    clone.write("people/rewritten/t.csv", "a\n1\n").commit()
+    clone.write("people/rewritten/t.csv", "a\n2\n").commit()
+    clone.push("origin", "HEAD:refs/for/main")
+    assert cli_json("query", "select a from rewritten.t", home=world.home)["rows"] == [[2]]
+    clone.git("revert", "--no-edit", "HEAD")
+    clone.git("revert", "--no-edit", "HEAD")
+    clone.push("origin", "HEAD:refs/for/main")
