@@ -140,3 +140,10 @@ def test_a_table_that_several_commits_rewrite_is_taken(world):
     clone.git("revert", "--no-edit", "HEAD")
     clone.git("revert", "--no-edit", "HEAD")
     clone.push("origin", "HEAD:refs/for/main")
+
+
+@pytest.mark.parametrize("path", ["product.json/x", "contract.yaml/x", "README.md/x", "t.csv/z", "t"])
+def test_nothing_lies_where_the_server_writes(world, path):
+    clone = world.clone()
+    clone.write(f"people/in_the_way/{path}", "x").commit()
+    assert f"refused: people/in_the_way/{path}: " in clone.push("origin", "HEAD:refs/for/main", fails=True)

@@ -78,7 +78,17 @@ def _fault_of_place(path: str, parts: list[str]) -> tuple[str, str] | None:
             return "name", fault
     if len(parts) > 4:
         return "place", "a product has no folders below <domain>/<product>/<table>/"
-    return _fault_of_file(parts[1], parts[2:])
+    return _fault_of_server_path(parts[2:]) or _fault_of_file(parts[1], parts[2:])
+
+
+def _fault_of_server_path(parts: list[str]) -> tuple[str, str] | None:
+    """Refuse a folder where the server writes a file, and a file where it makes a table's folder."""
+    folded = parts[0].lower()
+    if len(parts) > 1 and (folded.endswith(".csv") or folded in map(str.lower, _DESCRIBING)):
+        return "name", f"{parts[0]} is the name of a file, and cannot be a folder's"
+    if len(parts) == 1 and fault_of_name(parts[0], "table") is None:
+        return "name", f"a file without an ending is in the way of the table {parts[0]}; name it {parts[0]}.txt"
+    return None
 
 
 def _fault_of_file(product: str, parts: list[str]) -> tuple[str, str] | None:
