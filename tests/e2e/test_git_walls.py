@@ -147,3 +147,54 @@ def test_nothing_lies_where_the_server_writes(world, path):
     clone = world.clone()
     clone.write(f"people/in_the_way/{path}", "x").commit()
     assert f"refused: people/in_the_way/{path}: " in clone.push("origin", "HEAD:refs/for/main", fails=True)
+
+
+def empty(clone):
+    clone.git("commit", "--quiet", "--allow-empty", "-m", "Nothing")
+    return clone
+
+
+@pytest.mark.parametrize("who", ["ada", "ada_publishes", "ben", "ben_publishes"])
+@pytest.mark.parametrize("ref", ["refs/for/main", "main"])
+def test_commits_that_change_nothing_are_not_merged(world, who, ref):
+    tip = world.tip()
+    said = empty(world.clone(who)).push("origin", f"HEAD:{ref}", fails=True)
+    assert "refused: nothing to merge: these commits change no product's folder" in said
+    assert world.tip() == tip
+
+
+def test_what_main_has_already_may_be_pushed_again(world):
+    clone = world.clone()
+    clone.push("origin", "HEAD:refs/for/main")
+    clone.push("origin", "HEAD:main")
+
+
+def test_a_read_token_clones_and_pushes_nothing(world):
+    clone = world.clone("ada_reads")
+    clone.git("fetch")
+    clone.write("people/written/t.csv", "a\n1\n").commit()
+    for ref in ("refs/for/main", "main"):
+        assert "This token may only read." in clone.push("origin", f"HEAD:{ref}", fails=True)
+
+
+def test_a_publish_token_pushes_the_data_of_its_product_and_nothing_else(world):
+    for who, path in (
+        ("ada_publishes", "people/published/README.md"),
+        ("ada_publishes", "people/other/t.csv"),
+        ("ada_publishes", "people/brand_new/t.csv"),
+        ("ben_publishes", "people/published/t.csv"),
+    ):
+        clone = world.clone(who)
+        clone.write(path, "a\n1\n").commit()
+        assert "refused: " in clone.push("origin", "HEAD:refs/for/main", fails=True)
+    clone = world.clone("ada_publishes")
+    clone.write("people/published/t.csv", "a\n1\n").commit()
+    clone.push("origin", "HEAD:refs/for/main")
+    assert cli_json("query", "select a from published.t", home=world.home)["rows"] == [[1]]
+
+
+@pytest.mark.parametrize("what", [("clone", "--quiet"), ("ls-remote",)])
+def test_a_publish_token_reads_no_data_by_git(world, what):
+    done = git(world.folder, *what, world.address("ada_publishes"), check=False)
+    assert done.returncode != 0
+    assert "This token may only publish to published." in done.stderr

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 if TYPE_CHECKING:
     from thinmesh.kernel.idempotency import ReplyStore
     from thinmesh.kernel.identity import Identity
-    from thinmesh.kernel.policy import Principal
+    from thinmesh.kernel.policy import Policy, Principal
     from thinmesh.planes.exchange.operations import Exchange
     from thinmesh.planes.operations.operations import Operations
     from thinmesh.planes.product.model import Progress, Upload
@@ -27,6 +27,7 @@ class Platform(Protocol):
 
     home: Path
     settings: Any
+    policy: Policy
     identity: Identity
     products: Products
     queries: Queries

@@ -15,6 +15,8 @@ class Action(StrEnum):
 
     READ_METADATA = "read_metadata"  # any product's descriptor, list, search
     READ_DATA = "read_data"  # rows, sample, profile, statistics
+    FETCH = "fetch"  # the shared repository, with the CSVs of every open product
+    PUSH = "push"  # to it; what the push changes is asked for on its own
     REGISTER = "register"  # a new product in a domain
     CHANGE = "change"  # descriptor, accept, retire
     PUBLISH = "publish"  # data
@@ -66,10 +68,11 @@ class Grants(Protocol):
         """Tell whether the user, in person or through a team, may read the product's data now."""
 
 
-_READING = frozenset({Action.READ_METADATA, Action.READ_DATA})
+_READING = frozenset({Action.READ_METADATA, Action.READ_DATA, Action.FETCH})
 _OWNERS = frozenset({Action.CHANGE, Action.PUBLISH, Action.DECIDE_ACCESS})
 _WIDE = frozenset({"write", "admin"})
-_SELF_SERVE = frozenset({Action.CREATE_TEAM, Action.REQUEST_ACCESS, Action.MANAGE_TOKENS})
+_PUBLISHING = frozenset({Action.READ_METADATA, Action.PUSH})
+_SELF_SERVE = frozenset({Action.FETCH, Action.PUSH, Action.CREATE_TEAM, Action.REQUEST_ACCESS, Action.MANAGE_TOKENS})
 
 
 class Policy:
@@ -151,7 +154,7 @@ def _beyond_scope(caller: Principal, action: Action, product: ProductFacts | Non
     help = "Use a token with a wider scope: thinmesh token new --scope …"
     if caller.scope.startswith("publish:"):
         only = caller.scope.removeprefix("publish:")
-        if action is Action.READ_METADATA or (action is Action.PUBLISH and product and product.name == only):
+        if action in _PUBLISHING or (action is Action.PUBLISH and product and product.name == only):
             return None
         return f"This token may only publish to {only}.", help
     if caller.scope == "read":

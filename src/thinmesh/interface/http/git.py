@@ -1,12 +1,16 @@
-"""`/git/data.git`: signs people in by basic auth, and hands the request to the bridge that bootstrap gave."""
+"""`/git/data.git`: signs people in by basic auth, asks the policy, and hands the request to the bridge."""
 
 from __future__ import annotations
 
+from urllib.parse import parse_qs
+
 from fastapi import Request
 from starlette.concurrency import run_in_threadpool
+from starlette.responses import PlainTextResponse
 
 from thinmesh.interface.platform import GitBridge, Platform
-from thinmesh.kernel.errors import MeshError
+from thinmesh.kernel.errors import MeshError, NotAllowed
+from thinmesh.kernel.policy import Action
 
 from .auth import sign_in
 from .doorstep import App, Receive, Scope, Send, request_id
@@ -30,9 +34,22 @@ class GitDoor:
             return
         try:
             caller = await run_in_threadpool(sign_in, self._platform, Request(scope), basic=True, door="git")
-            await self._bridge(scope, receive, send, caller, scope["path"].removeprefix(PREFIX))
+            path = scope["path"].removeprefix(PREFIX)
+            self._platform.policy.require(caller, _action(path, scope.get("query_string", b"")))
+            await self._bridge(scope, receive, send, caller, path)
+        except NotAllowed as error:
+            # Git shows its user a refusal in plain text, and no other.
+            await PlainTextResponse(f"{error.detail} {error.help}\n", error.status)(scope, receive, send)
         except MeshError as error:
             await problem_response(error, request_id(scope))(scope, receive, send)
+
+
+def _action(path: str, query: bytes) -> Action:
+    """Tell what a request to git is for: all that is no push reads."""
+    if path == "/info/refs":
+        service = parse_qs(query.decode("latin-1")).get("service")
+        return Action.PUSH if service == ["git-receive-pack"] else Action.FETCH
+    return Action.PUSH if path == "/git-receive-pack" else Action.FETCH
 
 
 def _is_git(path: str) -> bool:

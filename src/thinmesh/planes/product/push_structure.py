@@ -24,6 +24,7 @@ def structural_faults(change: PushedChange, max_file: int) -> list[Violation]:
     """
     return list(
         chain(
+            _fault_of_nothing(change),
             _fault_of_entries(change, max_file),
             _faults_of_servers_files(change),
             (_twin(*pair) for pair in change.twins),
@@ -65,6 +66,12 @@ _KINDS = {
     _SUBMODULE: _Fault("submodule", "submodules are not taken; commit the files themselves"),
     _FOLDER: _Fault("place", "a product has no folders below <domain>/<product>/<table>/"),
 }
+
+
+def _fault_of_nothing(change: PushedChange) -> Iterator[Violation]:
+    """Refuse commits that change no file: rights are those of the folders changed, so that nobody's would be asked."""
+    if change.commits and not change.touched:
+        yield Violation("nothing to merge: these commits change no product's folder", "nothing")
 
 
 def _fault_of_entries(change: PushedChange, max_file: int) -> Iterator[Violation]:

@@ -103,9 +103,10 @@ class Pushing:
     # Judging --------------------------------------------------------------------------------------------------
 
     def _judge(self, push: Push, say: Say) -> tuple[list[FolderPlan], list[Violation]]:
+        caller = push.context.caller
+        self._backends.policy.require(caller, Action.PUSH)
         tip = self._backends.data.tip()
         change = self._read(push, tip)
-        caller = push.context.caller
         faults = list(structural_faults(change, max_file=self._backends.max_file))
         faults += rights_faults(change, lambda folder, paths: self._refusal(caller, folder, paths))
         spent = sum(edit.new.size for edit in change.net.values() if edit.new and edit.new.size)
