@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 from pathlib import Path
@@ -9,6 +10,9 @@ from pathlib import Path
 from thinmesh.kernel.errors import NotFound, Temporary
 from thinmesh.kernel.product import DataFile
 from thinmesh.planes.product.model import StagedFile
+
+# More than once in a row nobody removes a folder at the same moment.
+_ATTEMPTS = 5
 
 
 class LocalLocation:
@@ -22,14 +26,7 @@ class LocalLocation:
     def put(self, product: str, table: str, staged: StagedFile, content: str, source: str | None = None) -> DataFile:
         """Take over a staged file, durably, under a path never used before; the staged file is gone after."""
         path = f"{product}/{table}/{secrets.token_hex(12)}.parquet"
-        target = self._root / path
-        try:
-            _make_folder(target.parent, self._root)
-            _sync(staged.path)
-            staged.path.replace(target)
-            _sync(target.parent)
-        except OSError as error:
-            raise Temporary(f"The data could not be stored: {error.strerror}.") from error
+        self._take_over(staged.path, self._root / path)
         return DataFile(path, staged.sha256, staged.rows, staged.bytes, content, source)
 
     def local(self, file: DataFile) -> Path:
@@ -41,14 +38,7 @@ class LocalLocation:
 
     def put_back(self, file: DataFile, made: Path) -> None:
         """Put a file that was derived again where the log says it lies, durably; what is there is replaced."""
-        target = self._root / file.path
-        try:
-            _make_folder(target.parent, self._root)
-            _sync(made)
-            made.replace(target)
-            _sync(target.parent)
-        except OSError as error:
-            raise Temporary(f"The data could not be stored: {error.strerror}.") from error
+        self._take_over(made, self._root / file.path)
 
     def path(self, file: DataFile) -> Path:
         """Give the local path of a file, whether it is there or not."""
@@ -66,8 +56,26 @@ class LocalLocation:
         return {str(path.relative_to(self._root)) for path in self._root.glob("*/*/*.parquet")}
 
     def remove(self, path: str) -> None:
-        """Remove a data file that no publication names."""
-        (self._root / path).unlink(missing_ok=True)
+        """Remove a data file that no publication names, and the folders that it leaves empty."""
+        target = self._root / path
+        target.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # another file is in it
+            for folder in (target.parent, target.parent.parent):
+                folder.rmdir()
+
+    def _take_over(self, made: Path, target: Path) -> None:
+        """Move a file to its place, durably."""
+        for left in reversed(range(_ATTEMPTS)):
+            try:
+                _make_folder(target.parent, self._root)
+                _sync(made)
+                made.replace(target)
+                _sync(target.parent)
+                return
+            except OSError as error:
+                # `remove` may take an empty folder away before the file is in it.
+                if not left or not isinstance(error, FileNotFoundError):
+                    raise Temporary(f"The data could not be stored: {error.strerror}.") from error
 
 
 def _make_folder(folder: Path, root: Path) -> None:
