@@ -182,6 +182,15 @@ def test_a_changed_catalog_file_is_found_and_written_anew(kept):
     assert kept.broken() == {}
 
 
+def test_the_catalog_file_says_nothing_that_a_terminal_obeys(kept):
+    kept.register("evil", description="\x1b]0;owned\x07 \u202etxt.exe\u2066 =1+1 \U0001f468\u200d\U0001f469 \x9bK")
+    kept.platform.follow()
+    said = git(kept, "data.git", "show", "main:data_catalog.csv").splitlines()
+    row = next(line for line in said if line.startswith("evil,"))
+    assert row == "evil,d,team,]0;owned   txt.exe  =1+1 \U0001f468\u200d\U0001f469  K,,open"
+    assert kept.broken() == {}
+
+
 def test_a_catalog_file_that_has_to_follow_is_a_warning(kept):
     kept.register("late")
     found = kept.operations.doctor(kept.admin)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,6 +16,9 @@ from .backend import Backends
 
 PATH = "data_catalog.csv"
 COLUMNS = ("name", "domain", "owner", "description", "tables", "access")
+# What a terminal obeys, or shows in another order than it is in: control characters, line and paragraph separators,
+# and those of the bidirectional algorithm (UAX #9). Joiners stay; letters of some scripts and emoji need them.
+_UNPRINTED = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]+")
 SERVER = Actor("thinmesh", "server")
 SERVER_SIGNATURE = Signature("thinmesh", "thinmesh@thinmesh.invalid")
 
@@ -62,4 +66,4 @@ def _cell(row: Mapping[str, Any], column: str) -> str:
     value = row[column]
     if isinstance(value, Sequence) and not isinstance(value, str):
         return " ".join(value)
-    return str(value).replace("\r", " ").replace("\n", " ").strip()
+    return _UNPRINTED.sub(" ", str(value)).strip()
