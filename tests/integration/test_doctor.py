@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.integration.keeping import Kept, made_home, picture, tools_of
+from thinmesh.bootstrap import init_home
 from thinmesh.kernel.errors import NotAllowed
 from thinmesh.kernel.ledger import Actor, Draft
 from thinmesh.kernel.policy import Principal
@@ -258,6 +259,27 @@ def test_keys_that_others_can_read_are_found_and_the_command_shuts_them(kept):
         subprocess.run(shlex.split(kept.broken()["keys_private"]), check=True)
         assert path.stat().st_mode == mode
     assert kept.broken() == {}
+
+
+def test_a_home_that_others_can_enter_is_a_warning_and_the_command_shuts_it(kept):
+    kept.path.chmod(0o755)
+    assert kept.operations.doctor(kept.admin).ok
+    subprocess.run(shlex.split(kept.broken()["keys_private"]), check=True)
+    assert kept.broken() == {}
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_a_new_home_is_for_its_owner_alone(tmp_path, there):
+    home = tmp_path / "new"
+    if there:
+        home.mkdir(mode=0o755)
+    before = os.umask(0o022)
+    try:
+        init_home(home)
+    finally:
+        os.umask(before)
+    for path in (home, home / "data.git", home / "log.git", home / "lake", home / "keys", home / "run"):
+        assert path.stat().st_mode & 0o777 == 0o700, path
 
 
 @pytest.mark.parametrize(

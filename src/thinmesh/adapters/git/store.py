@@ -72,10 +72,12 @@ class Store:
 
     @staticmethod
     def make(path: Path) -> None:
-        """Make an empty bare repository. Raises Conflict where something lies at the path."""
+        """Make an empty bare repository for this OS user alone. Raises Conflict where something lies at the path."""
         if path.exists() and any(path.iterdir()):
             raise Conflict(f"There is something at {path} already.", help="Choose another folder.")
         with translated(path, "written"):
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path.chmod(0o700)
             pygit2.init_repository(str(path), bare=True, initial_head="main")
 
     def handle(self) -> pygit2.Repository:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import os
@@ -69,7 +70,7 @@ class Home:
         return Path(runtime) / f"thinmesh-{digest}-{name}.sock"
 
     def create(self, settings: str) -> None:
-        """Make the folders. Raises Refused where there is a home already."""
+        """Make the folders, for this OS user alone. Raises Refused where there is a home already."""
         if self.settings.exists() or self.data.exists() or self.database.exists():
             raise Refused(
                 f"{self.path} is a platform home already.", help="Choose another folder; nothing was changed."
@@ -77,7 +78,9 @@ class Home:
         if self.path.exists() and not self.path.is_dir():
             raise Refused(f"{self.path} is a file.", help="Name a folder; nothing was changed.")
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with contextlib.suppress(PermissionError):  # a mounted volume may be somebody else's
+                self.path.chmod(0o700)
             self.run.mkdir(mode=0o700, exist_ok=True)
             self.lake.mkdir(mode=0o700, exist_ok=True)
         except OSError as error:

@@ -42,7 +42,7 @@ def audit_unbroken(scene: Scene) -> Iterator[Fault]:
 
 
 def keys_private(scene: Scene) -> Iterator[Fault]:
-    """Require that the signing key is there, and only the home's owner can read it, the database and the log."""
+    """Require that the signing key is there, and only the home's owner can read it, the database and the home."""
     layout = scene.backends.layout
     if not any(layout.keys.glob("*.pem")):
         yield Fault(f"there is no signing key in {layout.keys}: no token is valid", RESTORE)
@@ -52,6 +52,8 @@ def keys_private(scene: Scene) -> Iterator[Fault]:
         if mode & 0o077:
             right = "700" if path.is_dir() else "600"
             yield Fault(f"{path} can be read by others (mode {mode:o}, not {right})", f"chmod {right} {path}")
+    if _mode(layout.path) & 0o007:
+        yield warning(f"other users of this machine can look into {layout.path}", f"chmod 700 {layout.path}")
 
 
 def somebody_administers(scene: Scene) -> Iterator[Fault]:
