@@ -176,6 +176,23 @@ def test_files_on_main_that_nobody_published_are_found(kept, path, content, inva
     assert set(kept.broken()) == {invariant}
 
 
+@pytest.mark.parametrize("path", ["d/people/t.csv", "d/people/t/p1.csv", "d/people/unknown.csv"])
+def test_closed_data_in_the_history_is_found_by_the_deep_look(kept, path):
+    on_main(kept, path, "id\n7\n")
+    on_main(kept, path, None)
+    assert kept.broken() == {}
+    assert set(kept.broken(deep=True)) == {"closed_data_never_shared"}
+
+
+def test_closed_data_of_a_side_branch_that_came_to_nothing_is_found(kept):
+    before = kept.platform.data.tip()
+    data, who = kept.platform.data, Signature("somebody", "somebody@example.org")
+    side = data.commit(before, {"d/people/t.csv": data.add(b"id\n7\n")}, who, "Add")
+    side = data.commit(side, {"d/people/t.csv": None}, who, "Remove")
+    kept.platform.ledger.submit(lambda tx, tip: Draft(BY_HAND, (), "Merge", who, {}, merged=side))
+    assert set(kept.broken(deep=True)) == {"closed_data_never_shared"}
+
+
 def test_a_changed_catalog_file_is_found_and_written_anew(kept):
     on_main(kept, "data_catalog.csv", "name\nnothing\n")
     assert kept.broken() == {"projections_follow": "thinmesh rebuild catalog_file"}

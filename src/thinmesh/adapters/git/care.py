@@ -52,6 +52,12 @@ class GitCare:
             return []
         return lines[:_MOST] or [f"git fsck ended with {found.returncode}"]
 
+    def history(self, tip: str) -> set[str]:
+        """List every path that a commit up to this one changed; a merge only where it is like none of its parents."""
+        # No paths are asked for: git would leave out side branches that came to nothing (git-log(1), simplification).
+        found = self._run(["log", "-c", "--format=", "--name-only", "--no-renames", "-z", tip]).stdout
+        return {path.decode("utf-8", "surrogateescape") for path in set(found.split(b"\0"))}
+
     def export(self, tip: str, target: Path) -> None:
         """Write everything that a commit leads to, as one pack. Raises Internal where something is missing."""
         command = [*_PACK, "pack-objects", "--revs", "--stdout", "-q", "--window=0", "--delta-base-offset"]

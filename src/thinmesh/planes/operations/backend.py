@@ -122,6 +122,9 @@ class RepositoryCare(Protocol):
     def faults(self, deep: bool = False) -> Sequence[str]:
         """List missing or unreadable objects; `deep` reads the content of every one."""
 
+    def history(self, tip: str) -> Iterable[str]:
+        """List every path that a commit up to this one changed; a merge only where it is like none of its parents."""
+
     def export(self, tip: str, target: Path) -> None:
         """Write everything that a commit leads to, as one file. Raises Internal where something is missing."""
 

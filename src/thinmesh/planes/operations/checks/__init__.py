@@ -21,6 +21,7 @@ CHECKS: Mapping[str, Check] = {
     "folders_registered": ledger.folders_registered,
     "csvs_are_the_tables": ledger.csvs_are_the_tables,
     "closed_data_unshared": ledger.closed_data_unshared,
+    "closed_data_never_shared": ledger.closed_data_never_shared,
     "projections_follow": ledger.projections_follow,
     "data_files_whole": files.data_files_whole,
     "superseded_files_kept": files.superseded_files_kept,

@@ -11,6 +11,7 @@ from thinmesh.kernel.product import Product, TableState
 from .scene import RESTORE, Fault, Scene, warning
 
 _REBUILD = "thinmesh rebuild index"
+_SUCCESSOR = "thinmesh retire PRODUCT --successor NEW"
 _SERVERS_OWN = {"README.md", "data_catalog.csv"}
 
 
@@ -110,6 +111,20 @@ def closed_data_unshared(scene: Scene) -> Iterator[Fault]:
                 )
 
 
+def closed_data_never_shared(scene: Scene) -> Iterator[Fault]:
+    """Require, in a deep look, that no commit of `main` ever brought a CSV with data that is closed or classified."""
+    if not scene.deep or not scene.commit:
+        return
+    products = {product.folder: product for product in scene.products}
+    for path in sorted(scene.tools.data_care.history(scene.commit)):
+        domain, _, rest = path.partition("/")
+        name, _, inside = rest.partition("/")
+        product = products.get(f"{domain}/{name}") if inside.endswith(".csv") else None
+        state = product.tables.get(_table_of(inside)) if product else None
+        if product and (product.closed or (state and state.table.classified)):
+            yield Fault(f"{path} is in the history of main, which every signed-in user can clone", _SUCCESSOR)
+
+
 def projections_follow(scene: Scene) -> Iterator[Fault]:
     """Require that everything that follows the log has followed it, and says what it says."""
     with scene.backends.database.read() as tx:
@@ -128,8 +143,13 @@ def _csvs(scene: Scene, product: Product) -> Mapping[str, list[str]]:
     found: dict[str, list[str]] = {}
     for path, id in scene.folders.get(product.folder, {}).items():
         if path.endswith(".csv"):
-            found.setdefault(path.split("/")[0].split(".")[0], []).append(id)
+            found.setdefault(_table_of(path), []).append(id)
     return found
+
+
+def _table_of(path: str) -> str:
+    """Give the table that a CSV in a product's folder belongs to: `<table>.csv`, or `<table>/*.csv`."""
+    return path.split("/")[0].split(".")[0]
 
 
 def _unshareable(product: Product, state: TableState | None) -> str:
