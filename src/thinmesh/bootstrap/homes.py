@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from thinmesh.adapters.local.home import Home
+from thinmesh.kernel.errors import Internal
 from thinmesh.kernel.settings import load_settings, settings_file
 
 from .platform import Platform
@@ -67,7 +68,10 @@ def open_home(path: Path, *, mode: str = "write") -> Platform:
 
 
 def _make_current(platform: Platform, mode: str) -> None:
-    """Bring the database to this release, and finish what a crash cut off."""
+    """Bring the database to this release, and finish what a crash cut off.
+
+    Readers go on from the index where that cannot be finished: `doctor` must be able to say what is wrong.
+    """
     from thinmesh.adapters.git.tips import newest_entry
     from thinmesh.adapters.sql.schema import check_current, migrate
 
@@ -80,8 +84,13 @@ def _make_current(platform: Platform, mode: str) -> None:
     if mode == "serve":
         platform.log.clear_locks()
         platform.data.clear_locks()
-    if behind or mode == "serve":
-        platform.ledger.recover()
+        platform.data.tip()  # a server without its repository would only find out at the first change
+    try:
+        if behind or mode == "serve":
+            platform.ledger.recover()
+    except Internal:
+        if mode != "read":
+            raise
 
 
 def check_standalone(contract: bytes, uploads: Sequence[Upload], progress: Progress) -> Checked:

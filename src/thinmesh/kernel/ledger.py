@@ -126,19 +126,24 @@ class Entry:
 
     @classmethod
     def decode(cls, id: str, text: bytes) -> Entry:
-        """Read back what `encode` wrote."""
-        found = json.loads(text)
-        actor = found["actor"]
-        return cls(
-            sequence=found["sequence"],
-            at=found["at"],
-            actor=Actor(actor["user"], actor["door"], actor.get("token")),
-            old=found["old"],
-            new=found["new"],
-            changes=tuple(ProductChange.parse(change) for change in found["changes"]),
-            key=found.get("key"),
-            id=id,
-        )
+        """Read back what `encode` wrote. Raises Internal where somebody else wrote it."""
+        try:
+            found = json.loads(text)
+            actor = found["actor"]
+            return cls(
+                sequence=found["sequence"],
+                at=found["at"],
+                actor=Actor(actor["user"], actor["door"], actor.get("token")),
+                old=found["old"],
+                new=found["new"],
+                changes=tuple(ProductChange.parse(change) for change in found["changes"]),
+                key=found.get("key"),
+                id=id,
+            )
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise Internal(
+                f"{id} is no entry of the log, though it lies there.", help="Run `thinmesh doctor` on the home."
+            ) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,9 +233,17 @@ class Ledger:
             return self._catch_up(tx)
 
     def entries(self, after: str = "") -> Iterator[Entry]:
-        """Read the log after an entry, oldest first."""
-        for id, text in self._log.read(after):
+        """Read the log after an entry, oldest first. Raises Internal where the log does not have that entry."""
+        for id, text in self._read(after):
             yield Entry.decode(id, text)
+
+    def has(self, id: str) -> bool:
+        """Tell whether the log has an entry; the empty id comes before the first."""
+        try:
+            next(iter(self._log.read(id)), None)
+        except KeyError:
+            return False
+        return True
 
     def tip(self) -> str:
         """Give the id of the newest entry; empty where there is none."""
@@ -239,6 +252,16 @@ class Ledger:
     def listen(self, listener: Callable[[], None]) -> None:
         """Call `listener` after every batch, from the thread that wrote it; it must return at once."""
         self._listeners.append(listener)
+
+    def _read(self, after: str) -> Iterator[tuple[str, bytes]]:
+        try:
+            yield from self._log.read(after)
+        except KeyError as error:
+            # Going on from the log's end would drop acknowledged changes without a word.
+            raise Internal(
+                f"The log does not have the entry {after[:12]} that was accepted: it was rewritten or shortened.",
+                help="Run `thinmesh doctor` on the home; it names the command that heals it.",
+            ) from error
 
     def _take(self) -> list[_Ticket]:
         with self._pending_lock:
@@ -301,12 +324,18 @@ class Ledger:
             return 0
         count = 0
         entry = None
-        for entry in self.entries(last):
-            self._index.apply(tx, entry)
-            count += 1
-        if entry is not None:
-            self._roll_forward(entry)
-            self._index.move_cursor(tx, entry.id, entry.sequence)
+        try:
+            for entry in self.entries(last):
+                self._index.apply(tx, entry)
+                count += 1
+            if entry is not None:
+                self._roll_forward(entry)
+                self._index.move_cursor(tx, entry.id, entry.sequence)
+        except KeyError as error:
+            raise Internal(
+                f"The data repository does not have {error.args[0]}, which the log names.",
+                help="Run `thinmesh doctor` on the home; it names the command that heals it.",
+            ) from error
         return count
 
     def _roll_forward(self, entry: Entry) -> None:

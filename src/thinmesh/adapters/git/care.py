@@ -58,6 +58,10 @@ class GitCare:
         found = self._run(["log", "-c", "--format=", "--name-only", "--no-renames", "-z", tip]).stdout
         return {path.decode("utf-8", "surrogateescape") for path in set(found.split(b"\0"))}
 
+    def holds(self, tip: str) -> bool:
+        """Tell whether a commit and everything that it leads to is there."""
+        return self._run(["rev-list", "--objects", "--quiet", tip, "--"], optional=True).returncode == 0
+
     def export(self, tip: str, target: Path) -> None:
         """Write everything that a commit leads to, as one pack. Raises Internal where something is missing."""
         command = [*_PACK, "pack-objects", "--revs", "--stdout", "-q", "--window=0", "--delta-base-offset"]

@@ -68,7 +68,6 @@ class Store:
         if fsync:
             # libgit2 has one switch per process: objects, refs and their folders are synced from now on.
             pygit2.settings.enable_fsync_gitdir(True)
-        self.handle()
 
     @staticmethod
     def make(path: Path) -> None:

@@ -125,6 +125,9 @@ class RepositoryCare(Protocol):
     def history(self, tip: str) -> Iterable[str]:
         """List every path that a commit up to this one changed; a merge only where it is like none of its parents."""
 
+    def holds(self, tip: str) -> bool:
+        """Tell whether a commit and everything that it leads to is there."""
+
     def export(self, tip: str, target: Path) -> None:
         """Write everything that a commit leads to, as one file. Raises Internal where something is missing."""
 

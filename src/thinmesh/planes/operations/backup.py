@@ -19,7 +19,7 @@ from thinmesh.kernel.product import DataFile
 
 from .backend import ArchiveWriter, Backends, Tools
 from .model import BackedUp, BackupRecord, Progress
-from .projections import work_folder
+from .projections import require_on_log, work_folder
 from .reading import LogFacts, read_log
 
 FORMAT = 1
@@ -61,6 +61,7 @@ def back_up(backends: Backends, tools: Tools, path: Path, with_keys: bool, progr
         progress("copying the database", 0, 0)
         backends.database.backup(folder / "thinmesh.db")
         contents.move_in("thinmesh.db", folder / "thinmesh.db")
+        require_on_log(backends)
         start = backends.data.tip()
         facts = _whole(read_log(backends.ledger.entries()))
         tips = {"log": facts.id, "data": facts.last.new if facts.last else start}

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from itertools import islice
 
-from thinmesh.kernel.errors import MeshError
+from thinmesh.kernel.errors import Internal, MeshError
 
 from .backend import Backends, Projection, Tools
-from .checks import CHECKS
-from .checks.scene import Check, Scene
+from .checks import BY_THE_LOG, CHECKS
+from .checks.scene import RESTORE, Check, Scene
 from .model import BROKEN, OK, WARNING, Diagnosis, Finding, Progress
 
 _MOST = 20  # findings of one invariant that are told one by one
@@ -34,6 +34,8 @@ def _each(scene: Scene, checks: Mapping[str, Check], progress: Progress) -> list
 
 
 def _findings(invariant: str, check: Check, scene: Scene) -> list[Finding]:
+    if invariant in BY_THE_LOG and not scene.log_stands:
+        return [Finding(invariant, WARNING, "it cannot be judged before the log is whole", scene.log_heal)]
     findings: list[Finding] = []
     try:
         faults = check(scene)
@@ -43,7 +45,8 @@ def _findings(invariant: str, check: Check, scene: Scene) -> list[Finding]:
     except Exception as error:
         # Whatever a damaged home makes a check raise is what there is to tell.
         said = error.detail if isinstance(error, MeshError) else f"{type(error).__name__}: {error}"
-        heal = error.help if isinstance(error, MeshError) else "thinmesh restore FILE"
+        # An internal error advises to ask doctor.
+        heal = error.help if isinstance(error, MeshError) and not isinstance(error, Internal) else RESTORE
         return [*findings, Finding(invariant, BROKEN, f"it cannot be checked: {said}", heal)]
     if more:
         worst = findings[0].state if findings else WARNING

@@ -57,11 +57,11 @@ def database_bytes(backends: Backends) -> int:
 
 
 def _state(projection: Projection, tx: Transaction) -> ProjectionStatus:
+    sequence = projection.sequence(tx)
     try:
-        return ProjectionStatus(projection.name, projection.sequence(tx), projection.lag(tx))
-    except (MeshError, KeyError) as error:
-        said = error.detail if isinstance(error, MeshError) else "it is not on this log"
-        return ProjectionStatus(projection.name, 0, 0, f"{said} (run `thinmesh doctor`)")
+        return ProjectionStatus(projection.name, sequence, projection.lag(tx))
+    except MeshError as error:
+        return ProjectionStatus(projection.name, sequence, 0, f"{error.detail} (run `thinmesh doctor`)")
 
 
 def _ledger(followers: Sequence[ProjectionStatus]) -> list[Measure]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from .backend import Backends
+from .projections import require_on_log
 from .reading import named_files
 
 # A file is stored before the log names it; no publication takes so long.
@@ -40,8 +41,10 @@ def orphans(backends: Backends, named: Container[str]) -> list[Orphan]:
 def remove_orphans(backends: Backends, grace: timedelta = GRACE) -> int:
     """Remove data files older than `grace` that no entry of the log names; give how many.
 
-    The log is read after the files are listed: what a publication named in between is kept.
+    The log is read after the files are listed: what a publication named in between is kept. Raises Internal where the
+    log lacks what was accepted: it would not name the files of that.
     """
+    require_on_log(backends)
     old = {orphan.path for orphan in orphans(backends, frozenset()) if orphan.age > grace}
     for file in named_files(backends.ledger.entries()) if old else ():
         old.discard(file.path)

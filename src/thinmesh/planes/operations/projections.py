@@ -66,6 +66,7 @@ class IndexProjection:
         """Replay the log beside it, and put the outcome in its place; writers wait for the last step only."""
         backends = self._backends
         newest = _Newest()
+        require_on_log(backends)
         with self._tools.replica(backends.scratch) as replica:
             progress("reading the log", 0, 0)
             replica.follow(newest.of(backends.ledger.entries()))
@@ -248,7 +249,7 @@ class _Newest:
 
 
 def index_lag(backends: Backends, tx: Transaction) -> int:
-    """Count the log entries that the index has still to take in. Raises KeyError where it is on another log."""
+    """Count the log entries that the index has still to take in. Raises Internal where it is on another log."""
     id, sequence = backends.index.cursor(tx)
     if id == backends.ledger.tip():
         return 0
@@ -256,6 +257,12 @@ def index_lag(backends: Backends, tx: Transaction) -> int:
     for entry in backends.ledger.entries(id):
         newest = entry.sequence
     return newest - sequence
+
+
+def require_on_log(backends: Backends) -> None:
+    """Raise Internal where the log lacks what the index has: made of it, the index would lose accepted changes."""
+    with backends.database.read() as tx:
+        index_lag(backends, tx)
 
 
 def digest(path: Path) -> str:

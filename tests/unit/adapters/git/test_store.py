@@ -37,7 +37,7 @@ def test_is_not_made_over_something_else(tmp_path):
 
 def test_what_is_no_repository_is_said_to_be_damaged(tmp_path):
     with pytest.raises(Internal):
-        GitDataRepository(tmp_path / "nowhere")
+        GitDataRepository(tmp_path / "nowhere").tip()
 
 
 def test_a_lock_left_behind_is_removed(data):

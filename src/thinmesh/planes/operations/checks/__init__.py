@@ -7,6 +7,21 @@ from collections.abc import Mapping
 from . import files, home, ledger
 from .scene import Check
 
+# These hold the home against the log: where it does not stand, what they find, and what heals it, follows from that.
+BY_THE_LOG = frozenset(
+    {
+        "main_follows_log",
+        "index_is_the_log",
+        "documents_registered",
+        "folders_registered",
+        "csvs_are_the_tables",
+        "closed_data_unshared",
+        "projections_follow",
+        "data_files_whole",
+        "superseded_files_kept",
+        "no_orphan_files",
+    }
+)
 CHECKS: Mapping[str, Check] = {
     "settings_readable": home.settings_readable,
     "database_whole": home.database_whole,

@@ -24,7 +24,7 @@ def log_whole(scene: Scene) -> Iterator[Fault]:
 def log_unbroken(scene: Scene) -> Iterator[Fault]:
     """Require that the log's entries follow each other without a gap."""
     for line in scene.log.faults:
-        yield Fault(line, RESTORE)
+        yield Fault(line, scene.log_heal)
 
 
 def data_repository_whole(scene: Scene) -> Iterator[Fault]:
@@ -43,7 +43,9 @@ def main_follows_log(scene: Scene) -> Iterator[Fault]:
         behind = bool(scene.tip) and scene.backends.data.is_ancestor(scene.tip, last.new)
     except (MeshError, KeyError):
         behind = False
-    by_hand = f"git -C {scene.backends.layout.data} update-ref refs/heads/main {last.new}"
+    by_hand = RESTORE
+    if scene.tools.data_care.holds(last.new):
+        by_hand = f"git -C {scene.backends.layout.data} update-ref refs/heads/main {last.new}"
     yield Fault(told, _REBUILD if behind else by_hand)
 
 
@@ -51,6 +53,12 @@ def index_follows_log(scene: Scene) -> Iterator[Fault]:
     """Require that the index has taken in the newest entry of the log."""
     if scene.cursor is None:
         yield Fault("the index cannot be read", RESTORE)
+    elif scene.astray:
+        yield Fault(
+            f"the index is at entry {scene.cursor[1]} ({scene.cursor[0][:12]}), which the log does not have:"
+            f" it was rewritten or shortened, and ends at {scene.log.sequence}",
+            scene.log_heal,
+        )
     elif scene.cursor != (scene.log.id, scene.log.sequence) and not scene.log.faults:
         yield Fault(f"the index is at entry {scene.cursor[1]}, and the log ends at {scene.log.sequence}", _REBUILD)
 

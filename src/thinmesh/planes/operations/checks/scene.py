@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -37,7 +38,8 @@ def warning(detail: str, heal: str = "") -> Fault:
 class Scene:
     """The home, the log as it reads, and where `main` and the index were at its end.
 
-    `deep` reads every object and data file. `log`, `tip` and `cursor` are of one moment.
+    `deep` reads every object and data file. `log`, `tip` and `cursor` are of one moment; `astray` tells that the
+    log did not have the entry that the index was at then.
     """
 
     backends: Backends
@@ -47,6 +49,7 @@ class Scene:
     log: LogFacts = field(default_factory=LogFacts)
     tip: str = ""
     cursor: tuple[str, int] | None = None
+    astray: bool = False
 
     @classmethod
     def observe(cls, backends: Backends, tools: Tools, projections: list[Projection], deep: bool) -> Scene:
@@ -56,6 +59,7 @@ class Scene:
             with backends.database.write() as tx:
                 scene._settle()
                 scene.cursor = backends.index.cursor(tx)
+                scene.astray = not scene.log.faults and not backends.ledger.has(scene.cursor[0])
         except MeshError:
             scene._settle()  # the database is checked on its own
         return scene
@@ -68,6 +72,22 @@ class Scene:
             self.tip = self.backends.data.tip()
         except MeshError:
             self.tip = ""
+
+    @property
+    def log_stands(self) -> bool:
+        """Tell whether the log is whole and has all that was accepted, so that the rest can be held against it."""
+        return not self.log.faults and not self.astray
+
+    @cached_property
+    def log_heal(self) -> str:
+        """The one command that brings the log back.
+
+        What the index has was accepted: where a rewritten log still holds those entries, its branch is put back to
+        them, and nothing accepted is lost. In every other case only a backup has them.
+        """
+        if self.astray and self.cursor and self.tools.log_care.holds(self.cursor[0]):
+            return f"git -C {shlex.quote(str(self.backends.layout.log))} update-ref refs/heads/main {self.cursor[0]}"
+        return RESTORE
 
     @property
     def now(self) -> datetime:
