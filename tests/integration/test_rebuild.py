@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 import threading
 import time
 from datetime import UTC, datetime, timedelta
@@ -11,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.integration.keeping import Kept, made_home, picture, tools_of
+from tests.integration.running import cli_json, up
 from thinmesh.adapters.git.care import GitCare
 from thinmesh.adapters.sql.statements import SqlStatementLog
 from thinmesh.kernel.errors import NotAllowed, NotFound
@@ -51,6 +54,52 @@ def test_everything_derived_can_be_deleted_and_made_again(kept):
     assert picture(kept) == before
     events = [item["type"] for item in kept.platform.exchange.events(kept.admin).items]
     assert events.count("thinmesh.product.published") == 5
+
+
+def test_the_warehouse_is_one_of_the_projections_whether_the_home_is_served_or_not(template, tmp_path):
+    shutil.copytree(template, tmp_path / "home")
+    home = tmp_path / "home"
+    offline = [each["name"] for each in cli_json("status", home=home)["projections"]]
+    assert "warehouse" in offline
+    with up(home):
+        assert [each["name"] for each in cli_json("status", home=home)["projections"]] == offline
+        assert set(cli_json("rebuild", home=home)["rebuilt"]) == set(offline)
+    assert set(cli_json("rebuild", home=home)["rebuilt"]) == set(offline)
+
+
+def test_a_warehouse_that_follows_only_while_served_lags_and_is_no_fault(kept):
+    operations = kept.platform.operations
+    found = operations.doctor(kept.admin)
+    assert found.ok
+    assert [each.heal for each in found.findings if each.state == "warning"] == ["thinmesh rebuild warehouse"]
+    operations.rebuild(kept.admin, "warehouse")
+    (warehouse,) = [each for each in operations.status(kept.admin).projections if each.name == "warehouse"]
+    assert (warehouse.sequence, warehouse.lag) == (operations.status(kept.admin).log["sequence"] - 1, 0)
+    assert {each.state for each in operations.doctor(kept.admin).findings} == {"ok"}
+
+
+def test_lost_tables_of_other_engines_are_found_and_made_again_without_a_server(kept):
+    operations = kept.platform.operations
+    operations.rebuild(kept.admin, "warehouse")
+    with kept.platform.database.write() as tx:
+        tx.execute("DELETE FROM iceberg_tables WHERE table_namespace = 'orders'")
+    found = {each.invariant: each for each in operations.doctor(kept.admin).findings if each.state == "broken"}
+    assert found["projections_follow"].heal == "thinmesh rebuild warehouse"
+    assert "orders.t has no Iceberg table" in found["projections_follow"].detail
+    operations.rebuild(kept.admin, "warehouse")
+    assert operations.doctor(kept.admin).ok
+
+
+def test_status_loads_nothing_of_iceberg(kept):
+    kept.close()
+    code = (
+        "import sys; from pathlib import Path; from thinmesh.bootstrap import open_home\n"
+        "platform = open_home(Path(sys.argv[1]), mode='read')\n"
+        "platform.operations.status(platform.identity.principal_of_home())\n"
+        "print([name for name in ('pyiceberg', 'pyarrow') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(kept.path)], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 def test_a_rebuild_twice_is_a_rebuild_once(kept):

@@ -37,7 +37,7 @@ def tools_of(platform: Platform) -> Tools:
         settings=lambda: load_settings(platform.layout.settings, os.environ),
         hooks=(lambda: platform.git_door.self_test()) if platform.mode == "serve" else None,
         events=platform.index.tell,
-        warehouse=platform.warehouse if platform.mode == "serve" else None,
+        warehouse=platform.warehouse,
     )
 
 

@@ -213,6 +213,9 @@ class Warehouse(Protocol):
     def rebuild(self) -> int:
         """Make new tables in place of the present ones; give the number of products made."""
 
+    def follow(self) -> int:
+        """Bring some products to their present state; give how many, 0 where nothing is to do."""
+
 
 class OperationsStore(Protocol):
     """What this plane keeps and counts in the platform database."""

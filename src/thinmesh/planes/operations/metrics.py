@@ -50,6 +50,11 @@ def projection_states(projections: Sequence[Projection], tx: Transaction) -> tup
     return tuple(_state(projection, tx) for projection in projections)
 
 
+def newest_sequence(followers: Sequence[ProjectionStatus]) -> int:
+    """Give the sequence of the newest entry of the log, as the index, the first of them, counts it."""
+    return followers[0].sequence + followers[0].lag
+
+
 def database_bytes(backends: Backends) -> int:
     """Give the size of the database, with the files beside it."""
     path = backends.layout.database
@@ -65,10 +70,9 @@ def _state(projection: Projection, tx: Transaction) -> ProjectionStatus:
 
 
 def _ledger(followers: Sequence[ProjectionStatus]) -> list[Measure]:
-    newest = max((each.sequence + each.lag for each in followers), default=0)
     lags = tuple(({"projection": each.name}, float(each.lag)) for each in followers)
     return [
-        _gauge("ledger_sequence", "Sequence of the newest entry of the log.", newest),
+        _gauge("ledger_sequence", "Sequence of the newest entry of the log.", newest_sequence(followers)),
         Measure("thinmesh_projection_lag", "gauge", "Log entries that a projection has still to take in.", lags),
     ]
 

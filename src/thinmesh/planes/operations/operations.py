@@ -16,7 +16,7 @@ from thinmesh.kernel.policy import Action, Principal
 from .backend import Backends, Projection, Tools
 from .backup import back_up
 from .doctor import diagnose
-from .metrics import measure, projection_states
+from .metrics import measure, newest_sequence, projection_states
 from .model import BackedUp, BackupRecord, Diagnosis, Progress, Rebuilt, Status, no_progress
 from .projections import projections_of
 
@@ -47,13 +47,12 @@ class Operations:
             projections = projection_states(self._projections, tx)
             backup = self._tools.store.last_backup(tx)
         disk = shutil.disk_usage(self._backends.layout.path)
-        newest = max(each.sequence + each.lag for each in projections)
         return Status(
             version=self._tools.version,
             started=text_of_time(self._backends.started),
             uptime=int((self._backends.clock() - self._backends.started).total_seconds()),
             counts=counts,
-            log={"tip": self._backends.ledger.tip(), "sequence": newest},
+            log={"tip": self._backends.ledger.tip(), "sequence": newest_sequence(projections)},
             projections=projections,
             workers=self._tools.workers(),
             disk={"free": disk.free, "total": disk.total},
