@@ -209,6 +209,17 @@ def test_the_catalog_file_says_nothing_that_a_terminal_obeys(kept):
     assert kept.broken() == {}
 
 
+def test_lost_events_are_found_and_told_again(kept):
+    before = {item["id"]: item for item in kept.platform.exchange.events(kept.admin).items}
+    sql(kept, "DELETE FROM events WHERE sequence IN (2, 5)")
+    assert kept.broken() == {"projections_follow": "thinmesh rebuild events"}
+    kept.operations.rebuild(kept.admin, "events")
+    assert kept.broken() == {}
+    after = {item["id"]: item for item in kept.platform.exchange.events(kept.admin).items}
+    assert len(after) == len(before)
+    assert after.items() >= {id: item for id, item in before.items() if id not in ("2", "5")}.items()
+
+
 def test_a_catalog_file_that_has_to_follow_is_a_warning(kept):
     kept.register("late")
     found = kept.operations.doctor(kept.admin)

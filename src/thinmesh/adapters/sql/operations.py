@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from thinmesh.kernel.database import Transaction
+from thinmesh.kernel.events import Event
+from thinmesh.kernel.ledger import Entry
 from thinmesh.planes.operations.model import BackupRecord, StatementCounts
+
+from .index import SqlProductIndex
 
 OPERATIONS_SCHEMA = (
     """CREATE TABLE backups (
@@ -27,6 +31,18 @@ _COUNTS = {
     "users": "SELECT count(*) AS found FROM users",
     "teams": "SELECT count(*) AS found FROM teams",
 }
+
+
+class _Keys:
+    """An `EventFeed` that only keeps the keys of what it is told."""
+
+    def __init__(self) -> None:
+        self.found: list[str] = []
+
+    def record(self, tx: Transaction, event: Event) -> None:  # noqa: ARG002
+        """Keep the event's key."""
+        if event.key:
+            self.found.append(event.key)
 
 
 class SqlOperationsStore:
@@ -73,6 +89,15 @@ class SqlOperationsStore:
             {"before": before, "most": most},
         )
 
+    def untold(self, tx: Transaction, entries: Iterable[Entry]) -> list[str]:
+        """Give the keys of the events that the feed lacks of these log entries."""
+        told = {row["key"] for row in tx.all("SELECT key FROM events WHERE key IS NOT NULL")}
+        wanted = _Keys()
+        index = SqlProductIndex(_unread, wanted)
+        for entry in entries:
+            index.tell(tx, entry)
+        return [key for key in wanted.found if key not in told]
+
     def last_backup(self, tx: Transaction) -> BackupRecord | None:
         """Give the newest backup."""
         row = tx.one("SELECT at, sequence, bytes, with_keys FROM backups ORDER BY at DESC LIMIT 1")
@@ -98,6 +123,10 @@ class SqlOperationsStore:
                ON CONFLICT (path) DO UPDATE SET sha256 = excluded.sha256, bytes = excluded.bytes""",
             {"path": path, "sha256": sha256, "bytes": size},
         )
+
+
+def _unread(id: str) -> bytes:
+    raise KeyError(id)
 
 
 def _number(tx: Transaction, sql: str) -> int:

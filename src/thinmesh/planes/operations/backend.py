@@ -235,6 +235,9 @@ class OperationsStore(Protocol):
     def forget_statements(self, tx: Transaction, before: str, most: int) -> int:
         """Remove up to `most` entries of the query log that began before a time; give how many."""
 
+    def untold(self, tx: Transaction, entries: Iterable[Entry]) -> Sequence[str]:
+        """Give the keys of the events that the feed lacks of these log entries."""
+
     def last_backup(self, tx: Transaction) -> BackupRecord | None:
         """Give the newest backup."""
 

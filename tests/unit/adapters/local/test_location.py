@@ -1,4 +1,4 @@
-"""The local folder for data files is a `Location`; what is removed leaves nothing behind, and nobody who stores is disturbed by it."""
+"""The local folder for data files is a `Location`; what is removed leaves nothing behind, and disturbs nobody."""
 
 import threading
 
