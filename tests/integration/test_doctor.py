@@ -315,6 +315,8 @@ def test_a_new_home_is_for_its_owner_alone(tmp_path, there):
     [
         (["UPDATE audit SET user_name = 'nobody' WHERE sequence = 2"], "audit_unbroken"),
         (["DELETE FROM audit WHERE sequence = 1"], "audit_unbroken"),
+        (["DELETE FROM audit WHERE sequence > 1"], "audit_unbroken"),
+        (["DELETE FROM audit"], "audit_unbroken"),
         (["UPDATE users SET admin = 0"], "somebody_administers"),
         (["DELETE FROM team_domains", "DELETE FROM team_members", "DELETE FROM teams"], "owners_exist"),
         (["DELETE FROM teams"], "database_whole"),

@@ -1,6 +1,7 @@
 """The audit: who did what, when, by which door, and with which outcome. Entries are only ever added.
 
-Each entry carries the hash of the one before it, so that a removed or edited one shows.
+Each entry carries the hash of the one before it, so that a removed or edited one shows; the head of this chain is kept
+apart, so that a cut end shows too. Who writes to the database and makes the hashes anew is not found.
 """
 
 from __future__ import annotations
@@ -50,10 +51,10 @@ class AuditStore(Protocol):
     """Keeps the entries in the platform database."""
 
     def newest(self, tx: Transaction) -> tuple[int, str]:
-        """Give (sequence, hash) of the newest entry; (0, "") before the first."""
+        """Give (sequence, hash) of the entry that was added last, there or not; (0, "") before the first."""
 
     def append(self, tx: Transaction, entry: AuditEntry) -> None:
-        """Add an entry."""
+        """Add an entry, and keep apart that it is the newest."""
 
     def before(self, tx: Transaction, limit: int, sequence: int | None) -> Sequence[AuditEntry]:
         """List entries older than a sequence, or the newest ones, the newest first."""
@@ -127,17 +128,21 @@ class Audit:
         )
 
     def broken_at(self) -> int | None:
-        """Give the sequence of the first entry that does not follow from the one before it; for `doctor`."""
+        """Give the sequence of the first entry that does not follow from the one before it, or is cut off.
+
+        For `doctor`.
+        """
         sequence, seal = 0, ""
         while True:
             with self._database.read() as tx:
                 entries = self._store.after(tx, 1000, sequence)
+                newest = self._store.newest(tx)
             for entry in entries:
                 if entry.sequence != sequence + 1 or entry.previous != seal or entry.sealed(seal) != entry.hash:
                     return entry.sequence
                 sequence, seal = entry.sequence, entry.hash
             if not entries:
-                return None
+                return None if newest == (sequence, seal) else sequence + 1
 
     def _entry(self, caller: Principal, action: str, object: str, outcome: str) -> AuditEntry:
         shown = object[:_OBJECT_LENGTH].encode("utf-8", "replace").decode()

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from thinmesh.adapters.sql.audit import AUDIT_SCHEMA, SqlAuditStore
+from thinmesh.adapters.sql.audit import SqlAuditStore
 from thinmesh.adapters.sql.identity import IDENTITY_SCHEMA, SqlIdentityStore
 from thinmesh.adapters.sql.index import INDEX_SCHEMA
-from thinmesh.adapters.sql.schema import migrate
+from thinmesh.adapters.sql.schema import STORES, migrate
 from thinmesh.adapters.sql.sqlite import SqliteDatabase
 from thinmesh.kernel.audit import Audit
 from thinmesh.kernel.errors import Conflict, Malformed, NotAllowed, NotFound, NotSignedIn, Refused
@@ -24,7 +24,7 @@ from thinmesh.kernel.identity import Identity
 from thinmesh.kernel.policy import Policy
 from thinmesh.kernel.tokens import Signer
 
-SCHEMA = {"index": ((1, INDEX_SCHEMA),), "identity": ((1, IDENTITY_SCHEMA),), "audit": ((1, AUDIT_SCHEMA),)}
+SCHEMA = {"index": ((1, INDEX_SCHEMA),), "identity": ((1, IDENTITY_SCHEMA),), "audit": STORES["audit"]}
 
 
 class Time:
@@ -452,6 +452,27 @@ class TestAudit:
         with database.write() as tx:
             tx.execute("DELETE FROM audit WHERE sequence = 2")
         assert Audit(database, SqlAuditStore(), Policy(NoGrants()), time).broken_at() == 3
+
+    def test_a_cut_end_shows_and_goes_on_showing(self, identity, admin, people, database, time):
+        audit = Audit(database, SqlAuditStore(), Policy(NoGrants()), time)
+        with database.read() as tx:
+            last = SqlAuditStore().newest(tx)[0]
+        with database.write() as tx:
+            tx.execute("DELETE FROM audit WHERE sequence >= :cut", {"cut": last})
+        assert audit.broken_at() == last
+        identity.create_team(admin, "later", ["later"])
+        assert audit.broken_at() == last + 1
+
+    def test_an_audit_of_an_older_release_is_taken_as_it_stands(self, tmp_path):
+        store = SqlAuditStore()
+        with closing(SqliteDatabase(tmp_path / "older.db")) as database:
+            migrate(database, {"audit": STORES["audit"][:1]})
+            with database.write() as tx:
+                tx.execute("INSERT INTO audit VALUES (1, '', 'ann', 'cli', NULL, 'x', 'y', 'done', '', 'h')")
+            assert migrate(database, {"audit": STORES["audit"]}) == ["audit 2"]
+            with database.read() as tx:
+                assert store.newest(tx) == (1, "h")
+                assert tx.one("SELECT sequence FROM audit_head")["sequence"] == 1
 
     def test_refusals_at_the_same_time_are_all_recorded(self, identity, admin, people):
         def refused(_):

@@ -14,6 +14,11 @@ AUDIT_SCHEMA = (
         action TEXT NOT NULL, object TEXT NOT NULL, outcome TEXT NOT NULL, previous TEXT NOT NULL,
         hash TEXT NOT NULL)""",
 )
+# The head of the chain, in one row: what is cut off at the end breaks no hash.
+AUDIT_HEAD_SCHEMA = (
+    "CREATE TABLE audit_head (id INTEGER PRIMARY KEY CHECK (id = 1), sequence BIGINT NOT NULL, hash TEXT NOT NULL)",
+    "INSERT INTO audit_head (id, sequence, hash) SELECT 1, sequence, hash FROM audit ORDER BY sequence DESC LIMIT 1",
+)
 
 _LAST = 2**63 - 1
 _ENTRY = """SELECT sequence, at, user_name AS "user", door, token, action, object, outcome, previous, hash FROM audit"""
@@ -23,16 +28,23 @@ class SqlAuditStore:
     """An `AuditStore` (kernel/audit.py)."""
 
     def newest(self, tx: Transaction) -> tuple[int, str]:
-        """Give (sequence, hash) of the newest entry; (0, "") before the first."""
-        row = tx.one("SELECT sequence, hash FROM audit ORDER BY sequence DESC LIMIT 1")
-        return (row["sequence"], row["hash"]) if row else (0, "")
+        """Give (sequence, hash) of the entry that was added last, there or not; (0, "") before the first."""
+        kept = tx.one("SELECT sequence, hash FROM audit_head")
+        present = tx.one("SELECT sequence, hash FROM audit ORDER BY sequence DESC LIMIT 1")
+        known = [(row["sequence"], row["hash"]) for row in (kept, present) if row]
+        return max(known, key=lambda entry: entry[0], default=(0, ""))
 
     def append(self, tx: Transaction, entry: AuditEntry) -> None:
-        """Add an entry."""
+        """Add an entry, and keep apart that it is the newest."""
         tx.execute(
             """INSERT INTO audit (sequence, at, user_name, door, token, action, object, outcome, previous, hash)
                VALUES (:sequence, :at, :user, :door, :token, :action, :object, :outcome, :previous, :hash)""",
             asdict(entry),
+        )
+        tx.execute(
+            """INSERT INTO audit_head (id, sequence, hash) VALUES (1, :sequence, :hash)
+               ON CONFLICT (id) DO UPDATE SET sequence = excluded.sequence, hash = excluded.hash""",
+            {"sequence": entry.sequence, "hash": entry.hash},
         )
 
     def before(self, tx: Transaction, limit: int, sequence: int | None) -> Sequence[AuditEntry]:

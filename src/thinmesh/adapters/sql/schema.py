@@ -12,7 +12,7 @@ from typing import TypeAlias
 from thinmesh.kernel.database import Database, Transaction
 from thinmesh.kernel.errors import Conflict, Temporary
 
-from .audit import AUDIT_SCHEMA
+from .audit import AUDIT_HEAD_SCHEMA, AUDIT_SCHEMA
 from .exchange import EXCHANGE_SCHEMA
 from .idempotency import IDEMPOTENCY_SCHEMA
 from .identity import IDENTITY_SCHEMA
@@ -29,7 +29,7 @@ STORES: Mapping[str, Steps] = {
     "statements": ((1, STATEMENTS_SCHEMA),),
     "identity": ((1, IDENTITY_SCHEMA),),
     "exchange": ((1, EXCHANGE_SCHEMA),),
-    "audit": ((1, AUDIT_SCHEMA),),
+    "audit": ((1, AUDIT_SCHEMA), (2, AUDIT_HEAD_SCHEMA)),
     "idempotency": ((1, IDEMPOTENCY_SCHEMA),),
     "operations": ((1, OPERATIONS_SCHEMA),),
 }

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from thinmesh.adapters.sql.audit import AUDIT_SCHEMA, SqlAuditStore
+from thinmesh.adapters.sql.audit import SqlAuditStore
 from thinmesh.adapters.sql.exchange import EXCHANGE_SCHEMA, SqlAccessStore, SqlEvents
-from thinmesh.adapters.sql.schema import migrate
+from thinmesh.adapters.sql.schema import STORES, migrate
 from thinmesh.adapters.sql.sqlite import SqliteDatabase
 from thinmesh.kernel.audit import Audit
 from thinmesh.kernel.errors import Conflict, Malformed, MeshError, NotAllowed, NotFound, Refused, Retired
@@ -19,7 +19,7 @@ from thinmesh.kernel.events import Event
 from thinmesh.kernel.policy import Action, Policy, Principal, ProductFacts
 from thinmesh.planes.exchange.operations import Exchange, GrantsInForce
 
-SCHEMA = {"exchange": ((1, EXCHANGE_SCHEMA),), "audit": ((1, AUDIT_SCHEMA),)}
+SCHEMA = {"exchange": ((1, EXCHANGE_SCHEMA),), "audit": STORES["audit"]}
 
 OWNER = Principal("olga", teams=frozenset({"air"}))
 OTHER_OWNER = Principal("otto", teams=frozenset({"air"}))
