@@ -60,7 +60,7 @@ def somebody_administers(scene: Scene) -> Iterator[Fault]:
     """Require that there is an administrator."""
     with scene.backends.database.read() as tx:
         if not scene.tools.store.administrators(tx):
-            yield Fault("there is no administrator", RESTORE)
+            yield Fault("there is no administrator", "thinmesh user add NAME --admin (on the home)")
 
 
 def owners_exist(scene: Scene) -> Iterator[Fault]:

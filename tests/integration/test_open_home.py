@@ -1,0 +1,39 @@
+"""What a home is opened with: its owner."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+from tests.integration.running import cli, cli_json, make_home, up
+
+
+@pytest.fixture
+def home(tmp_path):
+    return make_home(tmp_path)[0]
+
+
+def sql(home, statement: str) -> None:
+    with closing(sqlite3.connect(home / "thinmesh.db")) as connection, connection:
+        connection.executescript(statement)
+
+
+@pytest.mark.parametrize("harm", ["UPDATE users SET admin = 0", "DELETE FROM tokens; DELETE FROM users"])
+def test_who_owns_the_home_makes_an_administrator_where_none_is_left(home, harm):
+    sql(home, harm)
+    found = cli_json("doctor", home=home, code=1)["findings"]
+    heals = {each["invariant"]: each["heal"] for each in found if each["state"] == "broken"}
+    assert heals["somebody_administers"].startswith("thinmesh user add NAME --admin")
+    assert cli_json("user", "add", "root2", "--admin", home=home)["admin"] is True
+    assert cli_json("doctor", "--as", "root2", home=home)["ok"]
+    with up(home):
+        assert cli_json("whoami", home=home)["admin"] is True
+
+
+def test_only_the_owner_acts_so_and_nobody_in_another_name(home):
+    cli_json("user", "add", "ann", home=home)
+    sql(home, "UPDATE users SET admin = 0")
+    assert cli("doctor", "--as", "ann", home=home).returncode == 3
+    assert cli("doctor", "--as", "admin", home=home).returncode == 3
