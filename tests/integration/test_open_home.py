@@ -1,4 +1,4 @@
-"""What a home is opened with: its owner."""
+"""What a home is opened with: its database, its owner, and what a killed process left in it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from contextlib import closing
 import pytest
 
 from tests.integration.running import cli, cli_json, make_home, up
+from thinmesh.bootstrap import open_home
+from thinmesh.kernel.errors import Internal
 
 
 @pytest.fixture
@@ -18,6 +20,21 @@ def home(tmp_path):
 def sql(home, statement: str) -> None:
     with closing(sqlite3.connect(home / "thinmesh.db")) as connection, connection:
         connection.executescript(statement)
+
+
+@pytest.mark.parametrize("harm", ["missing", "empty"])
+def test_a_home_without_its_database_names_the_restoration_and_makes_none(home, harm):
+    for path in home.glob("thinmesh.db*"):
+        path.unlink()
+    if harm == "empty":
+        (home / "thinmesh.db").touch()
+    for mode in ("read", "write", "serve"):
+        with pytest.raises(Internal, match=harm) as refused:
+            open_home(home, mode=mode)
+        assert "thinmesh restore FILE" in refused.value.help
+    assert "thinmesh restore FILE" in cli_json("up", home=home, code=70)["help"]
+    assert "thinmesh restore FILE" in cli_json("doctor", home=home, code=70)["help"]
+    assert (home / "thinmesh.db").exists() == (harm == "empty")
 
 
 @pytest.mark.parametrize("harm", ["UPDATE users SET admin = 0", "DELETE FROM tokens; DELETE FROM users"])
@@ -37,3 +54,14 @@ def test_only_the_owner_acts_so_and_nobody_in_another_name(home):
     sql(home, "UPDATE users SET admin = 0")
     assert cli("doctor", "--as", "ann", home=home).returncode == 3
     assert cli("doctor", "--as", "admin", home=home).returncode == 3
+
+
+def test_what_a_killed_process_left_in_the_making_is_gone_when_the_home_is_served(home):
+    left = home / "run" / "staging" / "left" / "deeper"
+    left.mkdir(parents=True)
+    (left / "half.parquet").write_bytes(b"x")
+    (home / "run" / "staging" / "loose").write_bytes(b"x")
+    assert cli("list", home=home).returncode == 0
+    assert left.exists()
+    with up(home):
+        assert list((home / "run" / "staging").iterdir()) == []

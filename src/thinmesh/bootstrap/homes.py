@@ -56,6 +56,7 @@ def open_home(path: Path, *, mode: str = "write") -> Platform:
     """
     home = Home(path)
     home.require()
+    _require_database(home)
     settings = load_settings(home.settings, os.environ)
     platform = Platform(home.path, settings, mode)
     platform.layout.lock(exclusive=mode != "read", wait=10.0 if mode != "serve" else 0.0)
@@ -65,6 +66,16 @@ def open_home(path: Path, *, mode: str = "write") -> Platform:
         platform.close()
         raise
     return platform
+
+
+def _require_database(home: Home) -> None:
+    """Raise Internal where the database is gone: an empty one in its place would have no user, and hide the loss."""
+    path = home.database
+    if not path.is_file() or not path.stat().st_size:
+        raise Internal(
+            f"The home has no database: {path} is {'empty' if path.is_file() else 'missing'}.",
+            help="Restore the newest backup into a new folder: thinmesh restore FILE DIR.",
+        )
 
 
 def _make_current(platform: Platform, mode: str) -> None:
@@ -82,8 +93,11 @@ def _make_current(platform: Platform, mode: str) -> None:
     with platform.database.read() as tx:
         behind = platform.index.cursor(tx)[0] != newest_entry(platform.layout.log)
     if mode == "serve":
+        from thinmesh.planes.operations.maintenance import remove_unfinished
+
         platform.log.clear_locks()
         platform.data.clear_locks()
+        remove_unfinished(platform, 0.0)  # the home is ours alone: nobody works there
         platform.data.tip()  # a server without its repository would only find out at the first change
     try:
         if behind or mode == "serve":

@@ -73,10 +73,10 @@ def steps_of(backends: Backends, tools: Tools, others: Sequence[Step] = ()) -> t
     )
 
 
-def remove_unfinished(backends: Backends) -> int:
-    """Remove folders of work that a killed process left; give how many."""
+def remove_unfinished(backends: Backends, seconds: float = _UNFINISHED_SECONDS) -> int:
+    """Remove folders of work that a killed process left, and did not touch for so long; give how many."""
     scratch = backends.scratch
-    old = [path for path in scratch.glob("*") if _age(path) > _UNFINISHED_SECONDS] if scratch.is_dir() else []
+    old = [path for path in scratch.glob("*") if _age(path) >= seconds] if scratch.is_dir() else []
     for path in old:
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)
