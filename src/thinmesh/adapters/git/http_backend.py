@@ -136,8 +136,9 @@ async def _feed(stdin: asyncio.StreamWriter, receive: Receive, request: Request)
             raise _Gone from error
         if message["type"] == "http.disconnect":
             raise _Gone
-        # Git may have ended already, with its reason on the way out: what still comes is dropped.
-        with contextlib.suppress(ConnectionError):
+        # Git may have ended already, with its reason on the way out: what still comes is dropped. Of a closed pipe
+        # uvloop says RuntimeError, where asyncio says ConnectionError.
+        with contextlib.suppress(ConnectionError, RuntimeError):
             stdin.write(message.get("body", b""))
             await stdin.drain()
         if not message.get("more_body"):
