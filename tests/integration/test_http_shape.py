@@ -262,6 +262,28 @@ def test_a_descriptor_is_changed_only_from_the_version_it_was_read_at(client):
     assert client.get("/product/v1/products/tides").headers["etag"] != etag
 
 
+def test_every_write_on_a_descriptor_holds_to_if_match_and_tells_the_version(client):
+    descriptor = {"name": "waves", "domain": "aviation", "description": "First"}
+    address = "/product/v1/products/waves"
+
+    def write(method, path, if_match, body=None):
+        return client.request(method, path, json=body, headers={"If-Match": if_match})
+
+    refused(write("PUT", address, "*", descriptor), 409, "conflict")
+    first = client.post("/product/v1/products", json=descriptor).headers["etag"]
+    changed = write("PUT", address, "*", {**descriptor, "description": "Second"})
+    assert (changed.status_code, changed.headers["etag"]) == (200, f'"{changed.json()["etag"]}"')
+    assert client.get(address).headers["etag"] == client.get(f"{address}/contract").headers["etag"]
+    assert client.get(address).headers["etag"] == changed.headers["etag"] != first
+    refused(write("POST", "/product/v1/products", first, descriptor), 409, "conflict")
+    refused(write("POST", f"{address}/accept", first), 409, "conflict")
+    refused(write("DELETE", address, first), 409, "conflict")
+    assert client.get(address).json()["product"]["description"] == "Second"
+    assert write("POST", f"{address}/accept", changed.headers["etag"]).status_code == 200
+    retired = write("DELETE", address, f"W/{changed.headers['etag']}")
+    assert (retired.status_code, retired.headers["etag"] != changed.headers["etag"]) == (200, True)
+
+
 def test_the_same_key_has_the_effect_of_once(client):
     def ask(key, **team):
         return client.post("/identity/v1/teams", json=team, headers={"Idempotency-Key": key})

@@ -159,7 +159,7 @@ class LocalSession:
     def contract(self, product: str) -> bytes:
         """Give a product's ODCS document."""
         with self._reading() as (platform, caller):
-            found: bytes = platform.products.contract(caller, product)
+            found: bytes = platform.products.contract(caller, product).content
             return found
 
     def history(self, product: str, limit: int | None = None, cursor: str | None = None) -> Document:

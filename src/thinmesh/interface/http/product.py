@@ -15,7 +15,19 @@ from . import schemas
 from .auth import Caller, ThePlatform
 from .descriptor import descriptor_schema
 from .idempotency import KEYED, KEYED_UPLOAD, KeyedRoute, digest_of, once
-from .replies import PAGE, READ, WRITE, Cursor, IfMatch, Limit, answers, bytes_answer, json_reply
+from .replies import (
+    PAGE,
+    READ,
+    WRITE,
+    Cursor,
+    IfMatch,
+    Limit,
+    answers,
+    bytes_answer,
+    etag_header,
+    json_reply,
+    version_of,
+)
 from .statements import in_thread
 from .uploads import uploads
 
@@ -25,7 +37,7 @@ DESCRIPTOR_TYPES = ("application/json", "application/yaml", "application/x-yaml"
 # These write their body to disk as it arrives; every other one comes in one small piece.
 UPLOADS = re.compile(r"/product/v1/products/[^/]+/(publications|checks)")
 Filter = Annotated[str | None, Query(max_length=100)]
-_ETAG = {"ETag": "The version of the descriptor, for If-Match."}
+_ETAG = {"ETag": {"description": "The version of the descriptor, for If-Match.", "schema": {"type": "string"}}}
 _DESCRIPTOR_BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -62,19 +74,24 @@ async def _document(request: Request) -> bytes:
     return body
 
 
+def _described(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Give the `responses` of a write on a descriptor."""
+    return answers(*WRITE) | {status: {"model": schemas.Registered, "headers": _ETAG} for status in statuses}
+
+
 @router.post(
     "/products",
     dependencies=[KEYED],
     status_code=201,
-    responses=answers(*WRITE, _200=schemas.Registered, _201=schemas.Registered),
+    responses=_described(200, 201),
     openapi_extra=_DESCRIPTOR_BODY,
 )
-async def register(request: Request, platform: ThePlatform, caller: Caller) -> Response:
+async def register(request: Request, platform: ThePlatform, caller: Caller, if_match: IfMatch = None) -> Response:
     """Register a product, or change the one of that name. 201: new; 200: changed, or the same as before."""
-    document = await _document(request)
-    done = await run_in_threadpool(platform.products.register, caller, document)
-    location = {"Location": f"/product/v1/products/{done.product['name']}"}
-    return json_reply(done, 201 if done.created else 200, location)
+    document, version = await _document(request), version_of(if_match)
+    done = await run_in_threadpool(lambda: platform.products.register(caller, document, if_match=version))
+    headers = {"Location": f"/product/v1/products/{done.product['name']}", **etag_header(done.etag)}
+    return json_reply(done, 201 if done.created else 200, headers)
 
 
 @router.get("/products", responses=answers(*READ, _200=schemas.Items))
@@ -91,42 +108,48 @@ def list_products(
     return json_reply(platform.products.list(caller, domain, owner, tag, limit, cursor))
 
 
-@router.get("/products/{product}", responses={**answers(*READ, _200=schemas.Shown), 304: {"description": "The same."}})
+@router.get(
+    "/products/{product}",
+    responses={**answers(*READ), 200: {"model": schemas.Shown, "headers": _ETAG}, 304: {"description": "The same."}},
+)
 def show(request: Request, platform: ThePlatform, caller: Caller, product: str) -> Response:
     """Show a product: descriptor, tables, owner, storage, freshness, quality, lineage."""
     found = platform.products.show(caller, product)
-    etag = f'"{found.etag}"'
-    if etag in request.headers.get("if-none-match", ""):
-        return Response(status_code=304, headers={"ETag": etag})
-    return json_reply(found, headers={"ETag": etag})
+    headers = etag_header(found.etag)
+    if headers["ETag"] in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    return json_reply(found, headers=headers)
 
 
 @router.put(
     "/products/{product}",
     dependencies=[KEYED],
-    responses=answers(*WRITE, _200=schemas.Registered, _201=schemas.Registered),
+    responses=_described(200, 201),
     openapi_extra=_DESCRIPTOR_BODY,
 )
 async def change(
     request: Request, platform: ThePlatform, caller: Caller, product: str, if_match: IfMatch = None
 ) -> Response:
     """Change a product's descriptor; with If-Match only where nobody changed it since."""
-    document = await _document(request)
-    match = if_match.strip().removeprefix("W/").strip('"') if if_match else None
-    done = await run_in_threadpool(lambda: platform.products.register(caller, document, name=product, if_match=match))
-    return json_reply(done, 201 if done.created else 200)
+    document, version = await _document(request), version_of(if_match)
+    done = await run_in_threadpool(lambda: platform.products.register(caller, document, name=product, if_match=version))
+    return json_reply(done, 201 if done.created else 200, etag_header(done.etag))
 
 
-@router.delete("/products/{product}", dependencies=[KEYED], responses=answers(*WRITE, _200=schemas.Registered))
-def retire(platform: ThePlatform, caller: Caller, product: str, successor: Filter = None) -> Response:
+@router.delete("/products/{product}", dependencies=[KEYED], responses=_described(200))
+def retire(
+    platform: ThePlatform, caller: Caller, product: str, successor: Filter = None, if_match: IfMatch = None
+) -> Response:
     """Retire a product; its name stays taken, and its readers are told of the successor."""
-    return json_reply(platform.products.retire(caller, product, successor))
+    done = platform.products.retire(caller, product, successor, version_of(if_match))
+    return json_reply(done, headers=etag_header(done.etag))
 
 
-@router.post("/products/{product}/accept", dependencies=[KEYED], responses=answers(*WRITE, _200=schemas.Registered))
-def accept(platform: ThePlatform, caller: Caller, product: str) -> Response:
+@router.post("/products/{product}/accept", dependencies=[KEYED], responses=_described(200))
+def accept(platform: ThePlatform, caller: Caller, product: str, if_match: IfMatch = None) -> Response:
     """Make the inferred tables of a product its contract."""
-    return json_reply(platform.products.accept(caller, product))
+    done = platform.products.accept(caller, product, version_of(if_match))
+    return json_reply(done, headers=etag_header(done.etag))
 
 
 @router.get("/products/{product}/history", responses=answers(*READ, _200=schemas.Records))
@@ -139,13 +162,16 @@ def history(
 
 @router.get(
     "/products/{product}/contract",
-    responses={**answers(*READ), 200: bytes_answer("The contract (ODCS).", "application/yaml", "application/json")},
+    responses={
+        **answers(*READ),
+        200: {**bytes_answer("The contract (ODCS).", "application/yaml", "application/json"), "headers": _ETAG},
+    },
 )
 def contract(platform: ThePlatform, caller: Caller, product: str) -> Response:
     """Give the contract as an ODCS document: the author's own bytes where there are any."""
     found = platform.products.contract(caller, product)
-    kind = "application/json" if found.lstrip()[:1] == b"{" else "application/yaml"
-    return Response(found, media_type=kind)
+    kind = "application/json" if found.content.lstrip()[:1] == b"{" else "application/yaml"
+    return Response(found.content, headers=etag_header(found.etag), media_type=kind)
 
 
 @router.get("/products/{product}/tables/{table}", responses=answers(*READ, _200=schemas.Table))

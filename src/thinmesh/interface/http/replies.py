@@ -20,7 +20,8 @@ _DOCUMENTS = frozenset({JSON, "application/yaml"})
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="How many at once.")]
 Cursor = Annotated[str | None, Query(max_length=2000, description="`next` of the page before.")]
 IfMatch = Annotated[
-    str | None, Header(alias="If-Match", max_length=200, description="The ETag the change was made from.")
+    str | None,
+    Header(alias="If-Match", max_length=200, description="The ETag the change was made from, or * where any will do."),
 ]
 PAGE = DEFAULT_LIMIT
 
@@ -47,6 +48,16 @@ WRITE = (*READ, 409, 413, 415, 422, 423)
 def json_reply(result: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """Render a result of an operation as a JSON reply."""
     return Response(encode(document(result)), status, dict(headers or {}), JSON)
+
+
+def etag_header(etag: str) -> dict[str, str]:
+    """Give the header that tells a descriptor's version."""
+    return {"ETag": f'"{etag}"'}
+
+
+def version_of(if_match: str | None) -> str | None:
+    """Read an If-Match header. A weak tag counts as well: proxies that compress replies make tags weak."""
+    return if_match.strip().removeprefix("W/").strip('"') if if_match else None
 
 
 def answers(*refusals: int, **ok: type[BaseModel] | None) -> dict[int | str, dict[str, Any]]:

@@ -212,6 +212,7 @@ class Registered(Reply):
     changed: bool
     conditions: list[Condition]
     links: dict[str, Any]
+    etag: str
 
 
 class Item(Reply):

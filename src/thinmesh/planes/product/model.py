@@ -139,7 +139,16 @@ class Registered:
     changed: bool
     conditions: tuple[Condition, ...]
     links: Mapping[str, str]
+    etag: str
     notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ContractDocument:
+    """A contract as the bytes of an ODCS document, and the version of the descriptor that it belongs to."""
+
+    content: bytes
+    etag: str
 
 
 @dataclass(frozen=True, slots=True)

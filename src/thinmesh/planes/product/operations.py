@@ -20,6 +20,7 @@ from .model import (
     Checked,
     CheckResult,
     Condition,
+    ContractDocument,
     ProductView,
     Progress,
     Published,
@@ -68,13 +69,15 @@ class Products:
         found = self._product(product)
         return Published(outcome.publication, outcome.changed, outcome.tables, _conditions(found), outcome.notes)
 
-    def accept(self, caller: Principal, product: str) -> Registered:
+    def accept(self, caller: Principal, product: str, if_match: str | None = None) -> Registered:
         """Make the inferred tables of a product its contract."""
-        return self._registered(self._registration.accept(caller, product))
+        return self._registered(self._registration.accept(caller, product, if_match))
 
-    def retire(self, caller: Principal, product: str, successor: str | None = None) -> Registered:
+    def retire(
+        self, caller: Principal, product: str, successor: str | None = None, if_match: str | None = None
+    ) -> Registered:
         """Retire a product; its name stays taken."""
-        return self._registered(self._registration.retire(caller, product, successor))
+        return self._registered(self._registration.retire(caller, product, successor, if_match))
 
     # Consumers ------------------------------------------------------------------------------------------------
 
@@ -125,14 +128,15 @@ class Products:
             publication=found.publication,
         )
 
-    def contract(self, caller: Principal, product: str) -> bytes:
+    def contract(self, caller: Principal, product: str) -> ContractDocument:
         """Give the contract as an ODCS document: the author's own bytes where there are any."""
         self._backends.policy.require(caller, Action.READ_METADATA)
         found = self._product(product)
         if found.descriptor.odcs is not None:
-            return found.descriptor.odcs
+            return ContractDocument(found.descriptor.odcs, found.etag)
         tables = {name: state.table for name, state in found.tables.items()}
-        return to_odcs(found.descriptor, tables, owner=found.owner, version=found.version, status=found.status)
+        document = to_odcs(found.descriptor, tables, owner=found.owner, version=found.version, status=found.status)
+        return ContractDocument(document, found.etag)
 
     def table(self, caller: Principal, product: str, table: str) -> Mapping[str, Any]:
         """Show one table."""
@@ -176,7 +180,7 @@ class Products:
                 raise unknown(self._backends, tx, outcome.product)
         notes = (*outcome.notes, *found.descriptor.reported)
         return Registered(
-            document_of(found), outcome.created, outcome.changed, _conditions(found), _links(found), notes
+            document_of(found), outcome.created, outcome.changed, _conditions(found), _links(found), found.etag, notes
         )
 
     def _freshness(self, product: Product) -> dict[str, Any]:

@@ -58,7 +58,8 @@ class Registration:
     ) -> Outcome:
         """Register a new product, or change the one of that name; the same again changes nothing.
 
-        `name` is the one the caller addressed, where they did. Raises Refused with every violation at once.
+        `name` is the one the caller addressed, where they did; `if_match` the version that the change was made
+        from, `*` for any. Raises Refused with every violation at once, Conflict at another version.
         """
         descriptor = parse_descriptor(document)
         if name is not None and descriptor.name != name:
@@ -78,6 +79,7 @@ class Registration:
         with backends.database.read() as tx:
             before = backends.index.product(tx, descriptor.name)
             evolution = self.judge(tx, caller, descriptor, before)
+        _require_version(before, descriptor.name, if_match)
         prepared = self.bring_along(caller, before, evolution)
         outcome = Outcome(descriptor.name, before is None, True, prepared.notes)
         unchanged = before is not None and _same(before, descriptor, evolution)
@@ -86,10 +88,6 @@ class Registration:
             current = backends.index.product(tx, descriptor.name)
             if (current.sequence if current else 0) != (before.sequence if before else 0):
                 raise Stale
-            if if_match is not None and (current is None or current.etag != if_match):
-                raise Conflict(
-                    f"{descriptor.name} is at {current.etag if current else 'no version'}, not at {if_match}."
-                )
             self.judge(tx, caller, descriptor, current)
             if unchanged:
                 return None
@@ -214,11 +212,12 @@ class Registration:
             prepared=prepared,
         )
 
-    def accept(self, caller: Principal, name: str) -> Outcome:
+    def accept(self, caller: Principal, name: str, if_match: str | None = None) -> Outcome:
         """Freeze the inferred tables of a product into its contract, written into its `product.json` on `main`."""
         with self._backends.database.read() as tx:
             current = live_product(self._backends, tx, name)
         self._backends.policy.require(caller, Action.CHANGE, product=facts(current))
+        _require_version(current, name, if_match)
         if not any(state.table.inferred for state in current.tables.values()):
             return Outcome(name, created=False, changed=False)
         if current.descriptor.odcs is not None:
@@ -228,9 +227,9 @@ class Registration:
             )
         tables = {table: accepted(state.table) for table, state in current.tables.items()}
         document = with_tables(current.descriptor.document, tables)
-        return replace(self.register(caller, document, name=name), created=False)
+        return replace(self.register(caller, document, name=name, if_match=if_match), created=False)
 
-    def retire(self, caller: Principal, name: str, successor: str | None) -> Outcome:
+    def retire(self, caller: Principal, name: str, successor: str | None, if_match: str | None = None) -> Outcome:
         """Retire a product: its name stays taken, its folder leaves `main`, its history stays."""
         backends = self._backends
 
@@ -239,6 +238,7 @@ class Registration:
             if current is None:
                 raise unknown(backends, tx, name)
             backends.policy.require(caller, Action.CHANGE, product=facts(current))
+            _require_version(current, name, if_match)
             if current.status == "retired":
                 if successor in (None, current.successor):
                     return None
@@ -350,6 +350,15 @@ def signature_of(caller: Principal) -> Signature:
     """Say who a commit is by; the address is not a mailbox."""
     email = caller.user if "@" in caller.user else f"{caller.user}@thinmesh.invalid"
     return Signature(caller.user, email)
+
+
+def _require_version(current: Product | None, name: str, if_match: str | None) -> None:
+    """Refuse a change that was made from another version than the present one."""
+    if if_match is None or (current is not None and if_match in ("*", current.etag)):
+        return
+    raise Conflict(
+        f"{name} is at {current.etag}, not at {if_match}." if current else f"There is no product {name} yet."
+    )
 
 
 def _same(current: Product, descriptor: Descriptor, evolution: Evolution) -> bool:
