@@ -45,6 +45,20 @@ def test_an_unclaimed_domain_belongs_to_the_first_team_that_uses_it(kept):
     assert kept.platform.products.register(eve(), descriptor("returns", "sales")).created
 
 
+def test_without_an_owner_the_domain_s_teams_decide_whether_the_caller_may(kept):
+    ann, eve = person(kept, "ann"), person(kept, "eve")
+    kept.platform.identity.create_team(ann(), "shop", ["sales"])
+    for _ in ("in no team", "in another"):
+        with pytest.raises(NotAllowed, match="none of your teams works in it"):
+            kept.platform.products.register(eve(), descriptor("fakes", "sales"))
+        with pytest.raises(NotAllowed):
+            kept.platform.products.register(eve(), descriptor("fakes", "sales", owner="shop"))
+        kept.platform.identity.create_team(eve(), "swamp")
+    kept.platform.identity.create_team(ann(), "returns", ["sales"])
+    with pytest.raises(Refused, match="Which team owns it: returns, shop"):
+        kept.platform.products.register(ann(), descriptor("orders", "sales"))
+
+
 def test_what_was_copied_to_judge_present_data_is_gone_afterwards(kept):
     kept.platform.identity.create_team(kept.admin, "team", ["d"])
     kept.register("inferred")

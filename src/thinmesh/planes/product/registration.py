@@ -16,7 +16,7 @@ from thinmesh.kernel.documents import (
     table_record,
     with_tables,
 )
-from thinmesh.kernel.errors import Conflict, Malformed, NotFound, Refused, Retired, Temporary, Violation
+from thinmesh.kernel.errors import Conflict, NotAllowed, NotFound, Refused, Retired, Temporary, Violation
 from thinmesh.kernel.ledger import Actor, Draft, ProductChange
 from thinmesh.kernel.names import nearest
 from thinmesh.kernel.policy import Action, Principal, ProductFacts
@@ -322,20 +322,23 @@ def retired(product: Product) -> Retired:
 
 
 def default_owner(caller: Principal, domain: str, teams: Collection[str]) -> str:
-    """Give the owner team where none is named: the caller's only one there; for administrators, its only one."""
+    """Give the owner team where none is named: the caller's only one there; for administrators, its only one.
+
+    Raises Refused where that leaves a choice or nobody, NotAllowed where no team of the caller's works in the domain.
+    """
     own = sorted(caller.teams & set(teams)) if teams else sorted(caller.teams)
     if not own and caller.administers:
         own = sorted(teams)
     if len(own) == 1:
         return own[0]
     if own:
-        raise Malformed(f"Which team owns it: {', '.join(own)}?", help='Add "owner" to the descriptor.')
-    if caller.teams and teams:
-        raise Malformed(
+        raise Refused(f"Which team owns it: {', '.join(own)}?", help='Add "owner" to the descriptor.')
+    if teams:
+        raise NotAllowed(
             f"The domain {domain} belongs to {', '.join(sorted(teams))}; none of your teams works in it.",
             help="Ask one of their members to let your team in: thinmesh team create YOUR_TEAM --domain " + domain,
         )
-    raise Malformed(
+    raise Refused(
         "No team is named as the owner, and you are in none.",
         help=f"Create one: thinmesh team create NAME --domain {domain}",
     )
