@@ -147,6 +147,21 @@ def test_a_body_of_another_type_is_415(client):
     refused(reply, 415, "unsupported")
 
 
+@pytest.mark.parametrize("address", ["/identity/v1/teams", "/product/v1/products", "/query/v1/statements"])
+def test_json_is_taken_with_its_type_or_none(client, address):
+    def send(kind, **more):
+        headers = {"Content-Type": kind} if kind else {}
+        return client.post(address, content=b'{"unknown": 1}', headers={**headers, **more})
+
+    assert (
+        "-H 'Content-Type: application/json'"
+        in refused(send("application/x-www-form-urlencoded"), 415, "unsupported")["help"]
+    )
+    refused(send("application/x-www-form-urlencoded", Authorization="Bearer x"), 401, "not_signed_in")
+    for kind in ("application/json; charset=utf-8", "application/merge-patch+json", None):
+        assert "unknown" in send(kind).text
+
+
 @pytest.mark.parametrize("chunked", [False, True])
 def test_a_body_that_is_too_large_is_413_however_it_comes(client, chunked):
     content = b" " * (9 << 20)

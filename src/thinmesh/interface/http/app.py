@@ -29,7 +29,8 @@ def create_app(platform: Platform, git: GitBridge | None = None) -> App:
 
 def api_of(platform: Platform | None) -> FastAPI:
     """Make the API alone; without a platform it can only tell its OpenAPI document."""
-    api = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
+    # A body without a type is taken as JSON. No browser is signed in here, so that a foreign page gains nothing by it.
+    api = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False, strict_content_type=False)
     api.state.platform = platform
     for plane in (identity, product, query, exchange, operations):
         api.include_router(plane.router)

@@ -1,13 +1,23 @@
-"""The size of request bodies: small ones are read before anything answers, and refused where they are too large."""
+"""Request bodies: small ones are read before anything answers; too large ones and those of other types are refused."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Coroutine
+from typing import Any
 
-from thinmesh.kernel.errors import TooLarge
+from fastapi import Request
+from fastapi.responses import Response
+from fastapi.routing import APIRoute
+from starlette.concurrency import run_in_threadpool
 
+from thinmesh.kernel.errors import TooLarge, Unsupported
+
+from .auth import caller_of
 from .doorstep import App, Message, Receive, Scope, Send, request_id
 from .problems import problem_response
+
+JSON_HELP = "Send JSON with its type: -H 'Content-Type: application/json'"
 
 
 class ClientGone(Exception):
@@ -52,6 +62,30 @@ class BodyLimit:
                 raise ClientGone
             if not message.get("more_body"):
                 return bytes(body)
+
+
+class JsonRoute(APIRoute):
+    """A route whose body, where it takes one, is JSON."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Give the handler, with the body's type judged before it."""
+        handle = super().get_route_handler()
+        if self.body_field is None:
+            return handle
+
+        async def typed(request: Request) -> Response:
+            kind = media_type_of(request)
+            if kind and kind != "application/json" and not kind.endswith("+json"):
+                await run_in_threadpool(caller_of, request)
+                raise Unsupported(f"The body cannot be {kind[:80]}.", help=JSON_HELP)
+            return await handle(request)
+
+        return typed
+
+
+def media_type_of(request: Request) -> str:
+    """Give the type that a request says its body has; empty where it says none."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 class _Replay:

@@ -8,7 +8,6 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Header, Request
 from fastapi.responses import Response
-from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 
 from thinmesh.kernel.idempotency import StoredReply
@@ -16,6 +15,7 @@ from thinmesh.kernel.policy import Principal
 from thinmesh.planes.product.model import Upload
 
 from .auth import caller_of, platform_of
+from .body import JsonRoute
 from .replies import JSON
 
 _WRITES = frozenset({"POST", "PUT", "DELETE"})
@@ -41,7 +41,7 @@ KEYED = Depends(_documented)
 KEYED_UPLOAD = Depends(_documented, use_cache=False)
 
 
-class KeyedRoute(APIRoute):
+class KeyedRoute(JsonRoute):
     """A route whose writes take the header. Uploads do it themselves: their body is not in memory."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:

@@ -13,6 +13,7 @@ from thinmesh.kernel.errors import Malformed, Unsupported
 
 from . import schemas
 from .auth import Caller, ThePlatform
+from .body import JSON_HELP, media_type_of
 from .descriptor import descriptor_schema
 from .idempotency import KEYED, KEYED_UPLOAD, KeyedRoute, digest_of, once
 from .replies import (
@@ -65,9 +66,9 @@ _FILES_BODY: dict[str, Any] = {
 
 
 async def _document(request: Request) -> bytes:
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    kind = media_type_of(request)
     if kind and kind not in DESCRIPTOR_TYPES and not kind.endswith(("+json", "+yaml")):
-        raise Unsupported(f"A descriptor cannot be {kind[:80]}.", help="Send application/json or application/yaml.")
+        raise Unsupported(f"A descriptor cannot be {kind[:80]}.", help=f"{JSON_HELP}, or application/yaml.")
     body = await request.body()
     if not body.strip():
         raise Malformed("The body is empty.", help="Send a descriptor: name, domain and description are enough.")

@@ -12,11 +12,12 @@ from thinmesh.planes.query.model import FORMATS
 
 from . import schemas
 from .auth import PASSWORD, Caller, DataCaller, ThePlatform
+from .body import JsonRoute
 from .doorstep import wants_head
 from .replies import PAGE, READ, WRITE, Cursor, Limit, answers, bytes_answer, json_reply
 from .statements import STATEMENT_HEADER, answer, format_of, in_thread
 
-router = APIRouter(tags=["query"])
+router = APIRouter(tags=["query"], route_class=JsonRoute)
 _DATA_FORMATS = {name: FORMATS[name] for name in ("csv", "parquet")}
 _HEADER = {STATEMENT_HEADER: "The statement's id."}
 
