@@ -109,10 +109,11 @@ def test_a_reader_that_has_seen_enough_is_no_error(home):
     assert (done.returncode, done.stdout, done.stderr) == (0, "range\n", "")
 
 
-def test_ctrl_c_is_130_without_a_traceback(home):
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_ctrl_c_is_130_without_a_traceback(home, options):
     sql = "select count(*) from range(100000) a, range(100000) b where a.range * b.range % 7 = 3"
     process = subprocess.Popen(
-        [*COMMAND, "query", sql],
+        [*COMMAND, "query", sql, *options],
         env=environment(THINMESH_HOME=str(home)),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -121,12 +122,15 @@ def test_ctrl_c_is_130_without_a_traceback(home):
     # The statement is in the query log as soon as it runs; the lock shared by readers lets us look.
     while True:
         found = cli_json("query", "select 1", home=home)
-        if found["row_count"] == 1 and process.poll() is None:
+        assert process.poll() is None, process.communicate()
+        if found["row_count"] == 1:
             break
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=20)
     assert process.returncode == 130, err
     assert "Traceback" not in err + out
+    assert not options or json.loads(out)["code"] == "interrupted"
+    assert options or (out, err.strip()) == ("", "interrupted")
 
 
 def test_progress_and_hints_are_for_terminals_only(home, tmp_path):

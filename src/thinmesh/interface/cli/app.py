@@ -131,8 +131,7 @@ def run(arguments: Sequence[str]) -> int:
         path = error.ctx.command_path if error.ctx else "thinmesh"
         return failures.usage(error.format_message(), f"See: {path} --help", as_json=as_json)
     except (KeyboardInterrupt, click.Abort, EOFError):
-        print("interrupted", file=sys.stderr, flush=True)
-        return 130
+        return failures.interrupted(as_json=as_json)
     except MeshError as error:
         return failures.report(error, as_json=as_json)
     except click.ClickException as error:

@@ -36,6 +36,9 @@ class Door:
         """Find where to act."""
         from thinmesh.interface.client.discovery import discover
 
+        for option, said in (("--home", self.home), ("--as", self.acting_as)):
+            if self.url and said:
+                raise click.UsageError(f"{option} is for a home, --url for a server; give one of them.")
         return discover(self.home, self.url, acting_as=self.acting_as)
 
     @contextmanager

@@ -73,21 +73,37 @@ def _place(line: int | None, column: int | None, value: str | None) -> str:
 def usage(message: str, hint: str, *, as_json: bool) -> int:
     """Tell that the command line itself is wrong."""
     if as_json:
-        found: dict[str, Any] = {
-            "type": "urn:thinmesh:error:usage",
-            "title": "The command line is wrong",
-            "status": 400,
-            "detail": message,
-            "code": "usage",
-            "retry": False,
-            "help": hint,
-            "violations": [],
-        }
-        print(json.dumps(found))
+        print(json.dumps(_problem("usage", "The command line is wrong", 400, message, hint)))
     else:
         print(f"error: {lines(message, _INDENT)}", file=sys.stderr)
         print(f"help: {printable(hint)}", file=sys.stderr)
     return 2
+
+
+def interrupted(*, as_json: bool) -> int:
+    """Tell that the command was stopped before its end."""
+    if as_json:
+        # 499 is what servers write of a request whose client went away; there is no number of the standard's.
+        help = "Run it again, if it was not meant to be stopped."
+        print(json.dumps(_problem("interrupted", "Interrupted", 499, "The command was stopped before its end.", help)))
+    else:
+        print("interrupted", file=sys.stderr, flush=True)
+    sys.stdout.flush()
+    return 130
+
+
+def _problem(code: str, title: str, status: int, detail: str, help: str) -> dict[str, Any]:
+    """Give the problem document of what only the command line knows."""
+    return {
+        "type": f"urn:thinmesh:error:{code}",
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "code": code,
+        "retry": False,
+        "help": help,
+        "violations": [],
+    }
 
 
 def unexpected(error: Exception, *, as_json: bool) -> int:
