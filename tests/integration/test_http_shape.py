@@ -325,6 +325,11 @@ def test_a_keyed_publication_is_one_publication(client):
     assert client.get("/product/v1/products/levels").json()["publication"] == "p1"
 
 
-def test_a_new_token_is_kept_nowhere(client):
-    made = [client.post("/identity/v1/tokens", json={}, headers={"Idempotency-Key": "t"}).json() for _ in range(2)]
-    assert made[0]["token"] != made[1]["token"]
+def test_a_new_token_is_made_once_by_its_key_and_kept_nowhere(client, mesh):
+    made, again = (client.post("/identity/v1/tokens", json={}, headers={"Idempotency-Key": "t"}) for _ in range(2))
+    found = refused(again, 409, "conflict")
+    assert made.json()["id"] in found["detail"]
+    assert made.json()["token"] not in again.text
+    signature = made.json()["token"].rpartition(".")[2].encode()
+    assert not [path for path in mesh[1].glob("thinmesh.db*") if signature in path.read_bytes()]
+    assert client.post("/identity/v1/tokens", json={}, headers={"Idempotency-Key": "u"}).status_code == 201

@@ -25,7 +25,7 @@ class ReplyStore(Protocol):
         """
 
     def keep(self, user: str, key: str, reply: StoredReply) -> None:
-        """Keep an accepted reply. Never one with a secret in it: `release` those."""
+        """Keep an accepted reply. Never a secret in it: leave that out."""
 
     def release(self, user: str, key: str) -> None:
         """Give the key back: the request was refused, or its reply must not be kept; a repetition runs again."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Annotated, Any
 
@@ -10,6 +11,7 @@ from fastapi import Depends, Header, Request
 from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 
+from thinmesh.kernel.errors import Conflict
 from thinmesh.kernel.idempotency import StoredReply
 from thinmesh.kernel.policy import Principal
 from thinmesh.planes.product.model import Upload
@@ -41,13 +43,22 @@ KEYED = Depends(_documented)
 KEYED_UPLOAD = Depends(_documented, use_cache=False)
 
 
+async def _secret(_: Annotated[None, KEYED]) -> None:
+    """Mark a route."""
+
+
+# For replies that hold a secret: only the id of what was made is kept.
+KEYED_SECRET = Depends(_secret)
+
+
 class KeyedRoute(JsonRoute):
     """A route whose writes take the header. Uploads do it themselves: their body is not in memory."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Give the handler, with the key judged before it where it is a write with a key."""
         handle = super().get_route_handler()
-        if KEYED not in self.dependencies or not _WRITES & (self.methods or set()):
+        secret = KEYED_SECRET in self.dependencies
+        if not (secret or KEYED in self.dependencies) or not _WRITES & (self.methods or set()):
             return handle
 
         async def keyed(request: Request) -> Response:
@@ -55,21 +66,26 @@ class KeyedRoute(JsonRoute):
                 return await handle(request)
             await run_in_threadpool(caller_of, request)
             body = await request.body()
-            return await once(request, hashlib.sha256(body).digest(), lambda: handle(request))
+            return await once(request, hashlib.sha256(body).digest(), lambda: handle(request), secret=secret)
 
         return keyed
 
 
-async def once(request: Request, content: bytes, act: Callable[[], Awaitable[Response]]) -> Response:
+async def once(
+    request: Request, content: bytes, act: Callable[[], Awaitable[Response]], *, secret: bool = False
+) -> Response:
     """Answer a write: from what is kept under its key, else by acting; `content` is a digest of its body.
 
-    The caller must be signed in. Raises Conflict for another request with the same key.
+    The caller must be signed in. Raises Conflict for another request with the same key, and for a reply with a
+    `secret`: it was shown once, and is kept nowhere.
     """
     key = request.headers.get(_HEADER)
     if not key:
         return await act()
     replies, caller = platform_of(request).replies, await run_in_threadpool(caller_of, request)
     kept = await run_in_threadpool(replies.reserve, caller.user, key, _fingerprint(request, caller, content))
+    if kept is not None and secret:
+        raise _shown_once(kept)
     if kept is not None:
         return Response(kept.body, kept.status, media_type=JSON)
     response: Response | None = None
@@ -78,10 +94,23 @@ async def once(request: Request, content: bytes, act: Callable[[], Awaitable[Res
         return response
     finally:
         if response is not None and response.status_code < 400:
-            reply = StoredReply(response.status_code, bytes(response.body).decode())
+            body = bytes(response.body).decode()
+            reply = StoredReply(response.status_code, _without_secret(body) if secret else body)
             await run_in_threadpool(replies.keep, caller.user, key, reply)
         else:
             await run_in_threadpool(replies.release, caller.user, key)
+
+
+def _without_secret(body: str) -> str:
+    return json.dumps({"id": json.loads(body)["id"]})
+
+
+def _shown_once(kept: StoredReply) -> Conflict:
+    id = json.loads(kept.body)["id"]
+    return Conflict(
+        f"A token was made with this key already, and shown once: {id}.",
+        help=f"If it is lost, revoke it and make another with a new key: thinmesh token revoke {id}",
+    )
 
 
 def digest_of(files: Sequence[Upload]) -> bytes:

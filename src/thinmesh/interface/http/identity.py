@@ -9,7 +9,7 @@ from fastapi.responses import Response
 
 from . import schemas
 from .auth import Caller, ThePlatform
-from .idempotency import KEYED, KeyedRoute
+from .idempotency import KEYED, KEYED_SECRET, KeyedRoute
 from .replies import ALWAYS, PAGE, READ, WRITE, Cursor, Limit, answers, json_reply
 
 router = APIRouter(prefix="/identity/v1", tags=["identity"], route_class=KeyedRoute)
@@ -75,10 +75,9 @@ def list_tokens(
     return json_reply(platform.identity.list_tokens(caller, user, limit, cursor))
 
 
-# No Idempotency-Key: the reply holds a secret, and is kept nowhere.
-@router.post("/tokens", status_code=201, responses=answers(*WRITE, _201=schemas.MadeToken))
+@router.post("/tokens", dependencies=[KEYED_SECRET], status_code=201, responses=answers(*WRITE, _201=schemas.MadeToken))
 def new_token(platform: ThePlatform, caller: Caller, token: schemas.NewToken) -> Response:
-    """Make a token. Its text is in this reply only."""
+    """Make a token. Its text is in this reply only: with the same Idempotency-Key again 409 names the token made."""
     made = platform.identity.new_token(caller, token.user, token.expires, token.scope)
     return json_reply(made, 201)
 
