@@ -154,6 +154,13 @@ def test_an_answer_that_fails_midway_is_cut_off_so_that_nobody_takes_it_for_whol
     assert reply.status_code == 200
 
 
+@pytest.mark.parametrize(("sql", "status"), [("selec", 422), ("select * from nothing.here", 404)])
+def test_a_statement_that_fails_tells_its_id_too(client, sql, status):
+    reply = client.post("/query/v1/statements", json={"sql": sql})
+    assert reply.status_code == status
+    until(lambda: state_of(client, reply.headers["thinmesh-statement"]) == "failed")
+
+
 def test_a_statement_is_cancelled_by_its_id(client):
     import threading
 

@@ -8,12 +8,14 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
+from thinmesh.kernel.errors import MeshError
 from thinmesh.planes.query.model import FORMATS
 
 from . import schemas
 from .auth import PASSWORD, Caller, DataCaller, ThePlatform
 from .body import JsonRoute
-from .doorstep import wants_head
+from .doorstep import request_id, wants_head
+from .problems import problem_response
 from .replies import PAGE, READ, WRITE, Cursor, Limit, answers, bytes_answer, json_reply
 from .statements import STATEMENT_HEADER, answer, format_of, in_thread
 
@@ -33,11 +35,14 @@ async def run(request: Request, platform: ThePlatform, caller: Caller, statement
     """Run one read-only statement and stream its answer, in the format that Accept names. Hanging up cancels it."""
     chosen = format_of(request.headers.get("accept"))
     id = statement.id or secrets.token_hex(8)
-    return await answer(
-        request,
-        lambda: platform.queries.run(caller, statement.sql, id, statement.limit, chosen),
-        lambda: platform.queries.cancel(caller, id),
-    )
+    try:
+        return await answer(
+            request,
+            lambda: platform.queries.run(caller, statement.sql, id, statement.limit, chosen),
+            lambda: platform.queries.cancel(caller, id),
+        )
+    except MeshError as error:
+        return problem_response(error, request_id(request.scope), {STATEMENT_HEADER: id})
 
 
 @router.get("/query/v1/statements", responses=answers(*READ, _200=schemas.Statements))
