@@ -96,6 +96,9 @@ def test_the_home_s_socket_acts_as_its_owner_or_as_somebody_named(mesh):
         assert owner.get("/identity/v1/whoami").json()["user"] == "admin"
         refused(owner.get("/identity/v1/whoami", headers={"Thinmesh-As": "nobody"}), 404, "not_found")
         refused(owner.get("/identity/v1/whoami", headers={"Authorization": "Bearer x"}), 401, "not_signed_in")
+        newest = owner.get("/operations/v1/audit").json()["items"][0]
+        assert (newest["user"], newest["action"], newest["object"]) == ("admin", "act_as", "nobody")
+        assert newest["outcome"] == "not_found"
 
 
 def test_the_owner_s_header_means_nothing_over_tcp(client):

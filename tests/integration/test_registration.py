@@ -36,7 +36,7 @@ def test_an_unclaimed_domain_belongs_to_the_first_team_that_uses_it(kept):
     kept.platform.identity.create_team(ann(), "shop")
     kept.platform.products.register(ann(), descriptor("orders", "sales"))
     assert kept.platform.identity.team(eve(), "shop").domains == ("sales",)
-    with pytest.raises(NotAllowed, match="belongs to shop"):
+    with pytest.raises(NotAllowed, match="belongs to shop; you are not in it"):
         kept.platform.identity.create_team(eve(), "swamp", ["sales"])
     kept.platform.identity.create_team(eve(), "swamp")
     with pytest.raises(NotAllowed, match="belongs to shop"):

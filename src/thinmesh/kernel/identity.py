@@ -81,7 +81,11 @@ class Identity:
         return Principal(found.name, found.admin, frozenset(found.teams), scope, None, door)
 
     def principal_of_home(self, user: str | None = None, door: str = "cli") -> Principal:
-        """Act on a home: as its administrator, or as the user named (`--as`)."""
+        """Act on a home: as its administrator, or as the user named (`--as`), which is audited. Raises NotFound."""
+        if user:
+            owner = self.principal(ADMIN, admin_scope=True, door=door)
+            with self._audit.write(owner, "act_as", user) as tx:
+                self._user(tx, user)
         return self.principal(user or ADMIN, admin_scope=True, door=door)
 
     def whoami(self, caller: Principal) -> WhoAmI:
@@ -108,7 +112,7 @@ class Identity:
             joined = [self._join(tx, caller, name, domain) for domain in dict.fromkeys(domains)]
             if present and not any(joined) and not self._may_repeat(tx, caller, present, domains):
                 raise Conflict(
-                    f"The team {name} exists already; {', '.join(present.leads)} lead it.",
+                    f"The team {name} exists already; {_who_lead(present)} it.",
                     help=f"Take another name, or ask to be let in: thinmesh team add-member {name} {caller.user}",
                 )
             return self._team(tx, name)
@@ -285,6 +289,10 @@ class Identity:
                 "team", name, self._store.team_names(tx, name[:1]), f"Create it: thinmesh team create {name[:63]}"
             )
         return found
+
+
+def _who_lead(team: Team) -> str:
+    return f"{', '.join(team.leads)} lead{'s' if len(team.leads) == 1 else ''}"
 
 
 def _unknown(what: str, name: str, known: Collection[str], otherwise: str) -> NotFound:

@@ -192,8 +192,9 @@ def _may_let_in(caller: Principal, team: str | None, domain_teams: Collection[st
     if not domain_teams and team not in caller.teams:
         return f"You are not in the team {team}.", f"Ask a lead: thinmesh team add-member {team} {caller.user}"
     if domain_teams and not caller.teams.intersection(domain_teams):
+        where, whom = ("in none of them", "one of them") if len(domain_teams) > 1 else ("not in it", "it")
         return (
-            f"The domain belongs to {', '.join(sorted(domain_teams))}; you are in none of them.",
-            f"Ask a member of one of them to let {team} in: thinmesh team create {team} --domain DOMAIN",
+            f"The domain belongs to {', '.join(sorted(domain_teams))}; you are {where}.",
+            f"Ask a member of {whom} to let {team} in: thinmesh team create {team} --domain DOMAIN",
         )
     return None

@@ -109,7 +109,7 @@ class TestTeams:
     def test_a_name_that_others_have_is_a_conflict(self, identity, people):
         identity.create_team(people("ann"), "air", ["aviation"])
         for domains in ([], ["aviation"]):
-            with pytest.raises(Conflict, match="ann lead it"):
+            with pytest.raises(Conflict, match="ann leads it"):
                 identity.create_team(people("bob"), "air", domains)
 
     def test_a_claimed_domain_is_opened_by_those_who_work_there(self, identity, people):
@@ -259,6 +259,15 @@ class TestUsers:
         assert (ann.user, ann.administers, ann.scope) == ("ann", False, "write")
         with pytest.raises(NotFound):
             identity.principal_of_home("nobody")
+
+    def test_the_home_s_owner_who_acts_as_a_user_is_in_the_audit(self, identity, admin, people):
+        identity.principal_of_home("ann", "python")
+        with pytest.raises(NotFound):
+            identity.principal_of_home("nobody")
+        assert audited(identity, admin)[:2] == [
+            ("admin", "act_as", "nobody", "not_found"),
+            ("admin", "act_as", "ann", "done"),
+        ]
 
 
 class TestTokens:
