@@ -134,6 +134,7 @@ class Server:
     port: int = _setting(8080, port, "The port to listen on; 0 takes a free one.")
     workers: int = _setting(1, count, "Server processes; this shape runs in one.")
     url: str = _setting("", text, "The URL that others reach the mesh at; empty: host and port.")
+    max_upload: int = _setting("10GB", size, "The most that one publication or check may send over HTTP.")
 
 
 @dataclass(frozen=True, slots=True)

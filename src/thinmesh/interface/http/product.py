@@ -208,7 +208,7 @@ async def publish(
 
     201: published; 200: the same content is there already. All tables appear at once, or none.
     """
-    async with uploads(request, platform) as files:
+    async with uploads(request, platform, caller, product) as files:
         content = await in_thread(lambda: digest_of(files)) if "idempotency-key" in request.headers else b""
 
         async def act() -> Response:
@@ -225,7 +225,7 @@ async def publish(
 )
 async def check(request: Request, platform: ThePlatform, caller: Caller, product: str) -> Response:
     """Check files against a product's contract as a publication would, and change nothing."""
-    async with uploads(request, platform) as files:
+    async with uploads(request, platform, caller, product) as files:
         return json_reply(await in_thread(lambda: platform.products.check(caller, product, files)))
 
 

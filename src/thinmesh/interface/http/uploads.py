@@ -1,4 +1,7 @@
-"""Files that come as multipart parts, written to disk as they arrive: memory stays flat whatever their size."""
+"""Files that come as multipart parts, written to disk as they arrive: memory stays flat whatever their size.
+
+Nothing is read from a caller who may not publish, and no upload takes the last of the disk.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from email.message import Message
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from anyio import CancelScope
 from fastapi import Request
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
@@ -19,32 +23,56 @@ from starlette.requests import ClientDisconnect
 
 from thinmesh.interface.platform import Platform
 from thinmesh.kernel.errors import Malformed, Temporary, TooLarge, Unsupported
+from thinmesh.kernel.policy import Action, Policy, Principal, ProductFacts
 from thinmesh.planes.product.model import Upload
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from python_multipart.multipart import MultipartCallbacks
 
 _MAX_FILES = 1000
 _MAX_NAME = 200
 # What is held in memory before it is written, off the event loop.
 _BUFFER = 1 << 20
+# The database, the log and what runs need some of the disk to go on: so much, or a part of a small disk, is left alone.
+_RESERVE, _RESERVE_PART = 10**9, 20
 _HELP = "Send each file as a part of multipart/form-data: curl -F file=@weather.csv …"
 
 
 @asynccontextmanager
-async def uploads(request: Request, platform: Platform) -> AsyncIterator[list[Upload]]:
+async def uploads(request: Request, platform: Platform, caller: Principal, product: str) -> AsyncIterator[list[Upload]]:
     """Receive the files of a multipart request into a folder of their own, which is gone afterwards.
 
-    Raises Unsupported, Malformed or TooLarge for a request that is not what it should be, Temporary on a full disk.
+    Raises, before anything is read, what keeps the caller from publishing to the product; Unsupported, Malformed or
+    TooLarge for a request that is not what it should be, Temporary on a full disk.
     """
+    await run_in_threadpool(_require_publisher, platform, caller, product)
     boundary = _boundary(request)
-    run = platform.home / "run"
-    _refuse_what_cannot_fit(request, run)
-    folder = Path(await run_in_threadpool(tempfile.mkdtemp, prefix="upload-", dir=run))
+    room = _Room(platform.home / "run", platform.settings.server.max_upload)
+    room.take(_announced(request))
+    folder = Path(await run_in_threadpool(tempfile.mkdtemp, prefix="upload-", dir=room.folder))
     try:
-        yield await _receive(request, boundary, folder)
+        yield await _receive(request, boundary, folder, room)
     finally:
-        await run_in_threadpool(shutil.rmtree, folder, ignore_errors=True)
+        with CancelScope(shield=True):
+            await run_in_threadpool(shutil.rmtree, folder, ignore_errors=True)
+
+
+class _NoGrants:
+    """Grants let people read; publishing asks for none."""
+
+    def granted(self, user: str, teams: Collection[str], product: str) -> bool:  # noqa: ARG002
+        """Tell that there is none."""
+        return False
+
+
+def _require_publisher(platform: Platform, caller: Principal, name: str) -> None:
+    """Ask what the publication itself will ask once the files are here."""
+    shown = platform.products.show(caller, name)
+    found = shown.product
+    facts = ProductFacts(found["name"], found["domain"], shown.owner, found["access"], found["status"])
+    Policy(_NoGrants()).require(caller, Action.PUBLISH, product=facts)
 
 
 def _boundary(request: Request) -> bytes:
@@ -57,21 +85,42 @@ def _boundary(request: Request) -> bytes:
     return boundary
 
 
-def _refuse_what_cannot_fit(request: Request, folder: Path) -> None:
-    announced = request.headers.get("content-length", "0")
-    free = shutil.disk_usage(folder).free
-    if announced.isdigit() and int(announced) > free:
-        raise Temporary(
-            f"The server's disk has {free} bytes left; this upload has {announced}.",
-            help="Ask whoever runs the server to make room; nothing was changed.",
-        )
+def _announced(request: Request) -> int:
+    announced = request.headers.get("content-length", "")
+    return int(announced) if announced.isascii() and announced.isdigit() else 0
 
 
-async def _receive(request: Request, boundary: bytes, folder: Path) -> list[Upload]:
+class _Room:
+    """What one request may take of the disk that `folder` is on: `limit` bytes, and never the reserve."""
+
+    def __init__(self, folder: Path, limit: int) -> None:
+        self.folder = folder
+        self._limit = limit
+
+    def take(self, total: int, more: int | None = None) -> None:
+        """Judge a request of `total` bytes of which `more` (all) are still to be written."""
+        if total > self._limit:
+            raise TooLarge(
+                f"The upload is larger than {self._limit} bytes.",
+                help="Publish in several steps, compress the files, or raise server.max_upload.",
+            )
+        disk = shutil.disk_usage(self.folder)
+        left = max(disk.free - min(_RESERVE, disk.total // _RESERVE_PART), 0)
+        if (total if more is None else more) > left:
+            raise Temporary(
+                f"The server's disk has {left} bytes left for uploads.",
+                help="Ask whoever runs the server to make room; nothing was changed.",
+            )
+
+
+async def _receive(request: Request, boundary: bytes, folder: Path, room: _Room) -> list[Upload]:
     form = _Form(folder)
+    total = 0
     try:
         parser = MultipartParser(boundary, form.callbacks())
         async for chunk in request.stream():
+            total += len(chunk)
+            room.take(total, form.held + len(chunk))
             parser.write(chunk)
             if form.held >= _BUFFER:
                 await run_in_threadpool(form.flush)

@@ -1,0 +1,97 @@
+"""What may be sent, by whom, and how much: nothing of an upload is read or kept that cannot become a publication."""
+
+import socket
+from contextlib import contextmanager
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from tests.integration.running import cli_json, make_home, register, up
+
+TYPE = "Content-Type: multipart/form-data; boundary=b"
+HEAD = b'--b\r\nContent-Disposition: form-data; name="x"; filename="weather.csv"\r\n\r\norigin,temp\n'
+LIMIT = 1 << 20
+
+
+@pytest.fixture(scope="module")
+def mesh(tmp_path_factory):
+    home, token = make_home(tmp_path_factory.mktemp("uploads"))
+    settings = home / "thinmesh.toml"
+    settings.write_text(settings.read_text().replace("[server]", f"[server]\nmax_upload = {LIMIT}"))
+    cli_json("team", "create", "meteo", "--domain", "aviation", home=home)
+    cli_json("user", "add", "ann", home=home)
+    register(home, "weather", owner="meteo")
+    tokens = {"admin": token, "ann": cli_json("token", "new", "ann", home=home)["token"]}
+    tokens["reader"] = cli_json("token", "new", "admin", "--scope", "read", home=home)["token"]
+    tokens["elsewhere"] = cli_json("token", "new", "admin", "--scope", "publish:other", home=home)["token"]
+    with up(home) as url:
+        yield url, home, tokens
+
+
+@contextmanager
+def sending(url, path, token, *headers):
+    """Begin a request, as a client does that has not sent its body yet."""
+    parts = urlsplit(url)
+    with socket.create_connection((parts.hostname, parts.port), timeout=20) as connection:
+        lines = [f"POST /product/v1/products/{path} HTTP/1.1", "Host: x", *headers]
+        lines += [f"Authorization: Bearer {token}"] if token else []
+        connection.sendall("\r\n".join([*lines, "", ""]).encode())
+        yield connection
+
+
+def status_of(connection):
+    return int(connection.recv(12).split()[1])
+
+
+def left(home):
+    return [path for path in (home / "run").iterdir() if path.name.startswith("upload-")]
+
+
+@pytest.mark.parametrize("verb", ["publications", "checks"])
+@pytest.mark.parametrize(
+    ("user", "product", "status"),
+    [
+        (None, "weather", 401),
+        ("ann", "weather", 403),
+        ("reader", "weather", 403),
+        ("elsewhere", "weather", 403),
+        ("admin", "nowhere", 404),
+        ("ann", "nowhere", 404),
+    ],
+)
+def test_who_may_not_publish_is_told_before_the_body_is_read(mesh, user, product, status, verb):
+    url, home, tokens = mesh
+    token = tokens.get(user)
+    with sending(url, f"{product}/{verb}", token, TYPE, "Transfer-Encoding: chunked") as connection:
+        # Nothing of the body was sent: the answer cannot have waited for it.
+        assert status_of(connection) == status
+    assert left(home) == []
+
+
+def chunks(size):
+    yield HEAD
+    for _ in range(size >> 16):
+        yield b"EWR,3.5\n" * (1 << 13)
+    yield b"\r\n--b--\r\n"
+
+
+@pytest.mark.parametrize("chunked", [True, False])
+@pytest.mark.parametrize("verb", ["publications", "checks"])
+def test_an_upload_above_the_limit_is_413_however_it_comes(mesh, verb, chunked):
+    url, home, tokens = mesh
+    headers = {"Authorization": f"Bearer {tokens['admin']}", "Content-Type": "multipart/form-data; boundary=b"}
+    body = chunks(4 * LIMIT)
+    reply = httpx.post(
+        f"{url}/product/v1/products/weather/{verb}", content=body if chunked else b"".join(body), headers=headers
+    )
+    assert (reply.status_code, reply.json()["code"]) == (413, "too_large"), reply.text
+    assert "server.max_upload" in reply.json()["help"]
+    assert left(home) == []
+
+
+def test_an_upload_that_is_announced_too_large_is_refused_before_it_comes(mesh):
+    url, _, tokens = mesh
+    announced = f"Content-Length: {2 * LIMIT}"
+    with sending(url, "weather/publications", tokens["admin"], TYPE, announced) as connection:
+        assert status_of(connection) == 413
