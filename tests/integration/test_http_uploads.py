@@ -95,3 +95,26 @@ def test_an_upload_that_is_announced_too_large_is_refused_before_it_comes(mesh):
     announced = f"Content-Length: {2 * LIMIT}"
     with sending(url, "weather/publications", tokens["admin"], TYPE, announced) as connection:
         assert status_of(connection) == 413
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        'filename="/etc/temps.csv"',
+        'filename="../../etc/passwd.csv"',
+        'filename="temps/../../passwd.csv"',
+        "filename*=UTF-8''..%2Ftemps.csv",
+        "filename*=undefined''t.csv",
+        "filename*=idna''t.%ff.csv",
+        "filename*=a%00b''x.csv",
+        "filename*=unicode_escape''%5Cud800.csv",
+    ],
+)
+def test_a_file_name_that_leads_elsewhere_or_is_none_is_refused(mesh, name):
+    url, home, tokens = mesh
+    headers = {"Authorization": f"Bearer {tokens['admin']}", "Content-Type": "multipart/form-data; boundary=b"}
+    body = f'--b\r\nContent-Disposition: form-data; name="x"; {name}\r\n\r\na\n1\n\r\n--b--\r\n'.encode()
+    reply = httpx.post(f"{url}/product/v1/products/weather/checks", content=body, headers=headers)
+    assert (reply.status_code, reply.json()["code"]) == (400, "malformed"), reply.text
+    assert "Send" in reply.json()["help"] or "Name" in reply.json()["help"]
+    assert left(home) == []

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from email.message import Message
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, BinaryIO
 
 from anyio import CancelScope
@@ -219,10 +219,21 @@ class _Form:
 def _file_name(header: bytes) -> str | None:
     """Read the file name of a part (RFC 7578); `filename*` (RFC 5987) wins where a client sends it."""
     found = Message()
-    found["content-disposition"] = header.decode("utf-8", "replace")
-    name = found.get_filename()
+    try:
+        found["content-disposition"] = header.decode("utf-8", "replace")
+        name = found.get_filename()
+        (name or "").encode()
+    except ValueError as error:
+        # An encoding of the name that is none, or does not fit it.
+        raise Malformed("A part's file name cannot be read.", help="Send file names in UTF-8.") from error
     if not name:
         return None
     if len(name) > _MAX_NAME or re.search(r"[\x00-\x1f\x7f]", name):
         raise Malformed("A part's file name is longer than 200 characters, or has control characters.", help=_HELP)
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts:
+        raise Malformed(
+            f"The file name {name} leads out of the folder it was sent from.",
+            help="Name each part <table>.csv or <table>/<file>.csv, as it lies in the product's folder.",
+        )
     return name
