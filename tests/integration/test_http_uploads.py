@@ -118,3 +118,10 @@ def test_a_file_name_that_leads_elsewhere_or_is_none_is_refused(mesh, name):
     assert (reply.status_code, reply.json()["code"]) == (400, "malformed"), reply.text
     assert "Send" in reply.json()["help"] or "Name" in reply.json()["help"]
     assert left(home) == []
+
+
+def test_a_body_of_nobody_is_not_read(mesh):
+    parts = urlsplit(mesh[0])
+    with socket.create_connection((parts.hostname, parts.port), timeout=20) as connection:
+        connection.sendall(b"POST /product/v1/products HTTP/1.1\r\nHost: x\r\nContent-Length: 8388608\r\n\r\n{")
+        assert status_of(connection) == 401

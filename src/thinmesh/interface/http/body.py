@@ -1,7 +1,11 @@
-"""Request bodies: small ones are read before anything answers; too large ones and those of other types are refused."""
+"""The bodies of requests: read only of callers who are known, as long as they come, and small ones whole.
+
+Those that are too large or of another type are refused.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -11,13 +15,15 @@ from fastapi.responses import Response
 from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 
-from thinmesh.kernel.errors import TooLarge, Unsupported
+from thinmesh.kernel.errors import Malformed, MeshError, NotSignedIn, TooLarge, Unsupported
 
 from .auth import caller_of
 from .doorstep import App, Message, Receive, Scope, Send, request_id
 from .problems import problem_response
 
 JSON_HELP = "Send JSON with its type: -H 'Content-Type: application/json'"
+# So long nothing may come of a body that was begun; longer waits of a sender hold memory and a connection for nothing.
+_PATIENCE_SECONDS = 30.0
 
 
 class ClientGone(Exception):
@@ -25,43 +31,89 @@ class ClientGone(Exception):
 
 
 class BodyLimit:
-    """Reads small bodies whole; those of `exempt` paths pass by as they arrive."""
+    """Reads small bodies whole; those of `exempt` paths pass by as they arrive, and their handlers ask who calls."""
 
-    def __init__(self, app: App, limit: int, exempt: re.Pattern[str]) -> None:
+    def __init__(self, app: App, limit: int, exempt: re.Pattern[str], patience: float = _PATIENCE_SECONDS) -> None:
         self._app = app
         self._limit = limit
         self._exempt = exempt
+        self._patience = patience
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        if scope["type"] != "http" or scope["method"] == "GET" or self._exempt.fullmatch(scope["path"]):
+        if scope["type"] != "http" or scope["method"] == "GET":
             await self._app(scope, receive, send)
             return
+        steady = _Steady(receive, send, self._patience)
+        if self._exempt.fullmatch(scope["path"]):
+            await self._app(scope, steady.receive, steady.send)
+            return
         try:
-            body = await self._read(scope, receive)
+            body = await self._read(scope, steady.receive) if await self._knows_caller(scope) else b""
         except ClientGone:
             return
-        if body is None:
-            error = TooLarge(f"The body is larger than {self._limit} bytes.", help="Send data files by `publications`.")
-            await problem_response(error, request_id(scope))(scope, receive, send)
+        except MeshError as error:
+            await problem_response(error, request_id(scope))(scope, receive, steady.send)
             return
         await self._app(scope, _Replay(body, receive), send)
 
-    async def _read(self, scope: Scope, receive: Receive) -> bytes | None:
+    async def _knows_caller(self, scope: Scope) -> bool:
+        """Tell whether a caller has signed in; to any other the app answers without the body."""
+        try:
+            await run_in_threadpool(caller_of, Request({**scope, "app": self._app}))
+        except NotSignedIn:
+            return False
+        return True
+
+    async def _read(self, scope: Scope, receive: Receive) -> bytes:
         announced = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
         if announced.isdigit() and int(announced) > self._limit:
-            return None
+            raise self._too_large()
         body = bytearray()
         while True:
             message = await receive()
             body += message.get("body", b"")
             if len(body) > self._limit:
-                return None
+                raise self._too_large()
             if message["type"] == "http.disconnect":
                 # Half a document may look like a whole one: nobody must answer it.
                 raise ClientGone
             if not message.get("more_body"):
                 return bytes(body)
+
+    def _too_large(self) -> TooLarge:
+        return TooLarge(f"The body is larger than {self._limit} bytes.", help="Send data files by `publications`.")
+
+
+class _Steady:
+    """A request whose body must keep coming; one that stalls is refused, and its connection closed."""
+
+    def __init__(self, receive: Receive, send: Send, patience: float) -> None:
+        self._receive = receive
+        self._send = send
+        self._patience: float | None = patience
+        self._stalled = False
+
+    async def receive(self) -> Message:
+        """Give the next piece. Raises Malformed where none comes."""
+        try:
+            async with asyncio.timeout(self._patience):
+                message = await self._receive()
+        except TimeoutError as error:
+            self._stalled = True
+            raise Malformed(
+                f"Nothing of the body came for {self._patience:g} seconds.", help="Send it again; nothing was changed."
+            ) from error
+        if not message.get("more_body"):
+            # What follows is the client hanging up, which has no time limit.
+            self._patience = None
+        return message
+
+    async def send(self, message: Message) -> None:
+        """Answer, and hang up on a sender who stalled."""
+        if self._stalled and message["type"] == "http.response.start":
+            message = {**message, "headers": [*message.get("headers", ()), (b"connection", b"close")]}
+        await self._send(message)
 
 
 class JsonRoute(APIRoute):

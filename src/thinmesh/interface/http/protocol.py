@@ -77,6 +77,14 @@ class Connection(HttpToolsProtocol):
         self._head_came()
         super().on_headers_complete()
 
+    def on_body(self, body: bytes) -> None:
+        """Take a piece of a body; what follows an answer is dropped, and a sender who stops is not waited for."""
+        super().on_body(body)
+        if self.cycle.response_complete and self.timeout_keep_alive_task is None:
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
+
     def _expect_head(self) -> None:
         self._head = 0
         self._deadline = self.loop.call_later(_HEAD_SECONDS, self._too_slow)

@@ -82,11 +82,6 @@ def test_shared_options_may_stand_after_a_group(capsys, tmp_path):
     assert json.loads(capsys.readouterr().out)["code"] == "not_found"
 
 
-def test_home_and_url_contradict(capsys, tmp_path):
-    assert run(["list", "--home", str(tmp_path), "--url", "http://x", "--json"]) == 1
-    assert json.loads(capsys.readouterr().out)["code"] == "malformed"
-
-
 @pytest.mark.parametrize("option", ["--home", "--as"])
 def test_what_is_for_a_home_contradicts_url(option, capsys):
     for arguments in (["list", option, "x", "--url", "http://x"], [option, "x", "list", "--url", "http://x"]):
