@@ -47,6 +47,8 @@ def read_header(head: bytes) -> Header:
         names = next(csv.reader(lines(), strict=True))  # type: ignore[arg-type]
     except (csv.Error, StopIteration) as error:
         raise ValueError(f"has a header that cannot be read: {error}") from error
+    if not names:
+        raise ValueError("begins with an empty line: the first line must name the columns")
     if len(names) > WIDEST:
         raise ValueError(f"names {len(names)} columns, more than the {WIDEST} that are taken")
     return Header(tuple(names), consumed)

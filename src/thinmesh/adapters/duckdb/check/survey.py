@@ -1,7 +1,8 @@
 """What the values of a file agree on: per field a kind, its empty values and null tokens, judged from all rows.
 
 A sample rules out kinds early; one pass over all rows confirms what is left; only fields that it refutes are
-looked at again, for all kinds.
+looked at again, for all kinds. The values of many fields are judged as one column beside their field's number: DuckDB
+plans a condition per field in 5 to 20 ms, which a wide file pays a thousand times.
 """
 
 from __future__ import annotations
@@ -16,13 +17,14 @@ from thinmesh.kernel.contract import Column
 from . import lexical
 from .connection import Connection
 from .csv_source import CsvSource
-from .quoting import literals
+from .quoting import literal, literals
 
 # INTERFACE, *Descriptor*: texts that mean "no value", in columns whose other values agree on a type that is not text.
 TOKENS = ("NA", "N/A", "n/a", "NULL", "null", "None", "nan", "NaN", "#N/A", "-")
 _SAMPLE = 2048
-# Fields judged by one statement, and values looked at for repetitions: both bound memory and time for wide files.
-_AT_ONCE, _CELLS = 50, 20_000
+# Fields judged by one statement (2048 rows of them are in memory at once), and values in a sample and looked at for
+# repetitions: all bound memory and time for wide files.
+_AT_ONCE, _SAMPLED, _CELLS = 200, 100_000, 20_000
 _MISFIT = 1 << len(TOKENS)
 # At most 18 digits before the point, no leading zero and no plus: anything else is a code, not a quantity.
 _INTEGER = "-?(?:0|[1-9][0-9]{0,17})"
@@ -104,12 +106,13 @@ def _survey(connection: Connection, source: CsvSource) -> Survey:
 
 
 def _judge(connection: Connection, relation: str, fields: Sequence[int]) -> tuple[int, dict[int, Found | None]]:
-    sample = _all_kinds(connection, f"(SELECT * FROM ({relation}) LIMIT {_SAMPLE})", fields)
-    guesses = {n: _guess(row) for n, row in sample.items()}
+    first = min(_SAMPLE, _SAMPLED // len(fields))
+    sample = _all_kinds(connection, f"(SELECT * FROM ({relation}) LIMIT {first})", fields)
+    guesses = {n: _guess(counts) for n, counts in sample.items()}
     rows, found = _confirm(connection, f"({relation})", guesses)
     again = [n for n, one in found.items() if one is None]
     if again:
-        guesses = {n: _guess(row) for n, row in _all_kinds(connection, f"({relation})", again).items()}
+        guesses = {n: _guess(counts) for n, counts in _all_kinds(connection, f"({relation})", again).items()}
         _, more = _confirm(connection, f"({relation})", guesses)
         found |= more
     return rows, found
@@ -119,17 +122,20 @@ def _all_kinds(
     connection: Connection, relation: str, fields: Sequence[int]
 ) -> dict[int, tuple[int, int, dict[str, int]]]:
     """Count per field its values, its values that are no token, and those of them that fail each kind."""
-    selected = []
-    for n in fields:
-        other = f"f{n} NOT IN ({literals(TOKENS)})"
-        selected += [f"count(f{n})", f"count(*) FILTER (WHERE {other})"]
-        selected += [f"count(*) FILTER (WHERE {other} AND NOT {fits(f'f{n}')})" for fits in _KINDS.values()]
-    row = list(connection.execute(f"SELECT {', '.join(selected)} FROM {relation}").fetchone())
-    step = 2 + len(_KINDS)
+    failing = ", ".join(f"count(*) FILTER (WHERE other AND NOT {fits('v')})" for fits in _KINDS.values())
+    values = f"SELECT *, v NOT IN ({literals(TOKENS)}) AS other FROM ({_values(relation, fields)})"
+    counted = f"SELECT n, count(v), count(*) FILTER (WHERE other), {failing} FROM ({values}) GROUP BY n"
+    found = {row[0]: row[1:] for row in connection.execute(counted).fetchall()}
+    nothing = (0,) * (2 + len(_KINDS))
     return {
-        n: (row[at], row[at + 1], dict(zip(_KINDS, row[at + 2 : at + step], strict=True)))
-        for n, at in zip(fields, range(0, len(row), step), strict=True)
+        n: (row[0], row[1], dict(zip(_KINDS, row[2:], strict=True))) for n in fields for row in [found.get(n, nothing)]
     }
+
+
+def _values(relation: str, fields: Sequence[int]) -> str:
+    """Give the SQL of all values of fields, one a row: v, and the number n of its field."""
+    texts = ", ".join(f"f{n}" for n in fields)
+    return f"SELECT unnest([{texts}]) AS v, unnest({list(fields)}) AS n FROM {relation}"
 
 
 def _guess(counts: tuple[int, int, dict[str, int]]) -> str | None:
@@ -153,23 +159,24 @@ def _confirm(
     Every text gets one number: 0 where it fits, the bit of its null token, or the bit of a misfit. A CASE looks at
     tokens only where the form does not fit, which plain conditions beside an aggregate would not.
     """
-    coded = {n: kind for n, kind in guesses.items() if kind in _KINDS}
-    codes = ", ".join(["*", *(f"{_code(f'f{n}', kind or '')} AS s{n}" for n, kind in coded.items())])
-    selected = ["count(*)"]
-    for n in guesses:
-        selected.append(f"count(f{n})")
-        selected += [f"bit_or(s{n})", f"count(nullif(s{n}, 0))"] if n in coded else ["0", "0"]
-    row = connection.execute(f"SELECT {', '.join(selected)} FROM (SELECT {codes} FROM {relation})").fetchone()
+    coded = f"SELECT n, v, {_code(guesses)} AS s FROM ({_values(relation, list(guesses))})"
+    counted = f"SELECT n, count(*), count(v), bit_or(s), count(nullif(s, 0)) FROM ({coded}) GROUP BY n"
+    counts = {row[0]: row[1:] for row in connection.execute(counted).fetchall()}
     found: dict[int, Found | None] = {}
-    for at, (n, kind) in enumerate(guesses.items()):
-        values, bits, marked = row[1 + 3 * at : 4 + 3 * at]
+    rows = 0
+    for n, kind in guesses.items():
+        rows, values, bits, marked = counts.get(n, (0, 0, None, 0))
         refuted = (bits or 0) >= _MISFIT or (kind is None and values)
         seen = tuple(token for bit, token in enumerate(TOKENS) if (bits or 0) >> bit & 1)
-        found[n] = None if refuted else Found(kind, row[0] - values, marked, seen)
-    return row[0], found
+        found[n] = None if refuted else Found(kind, rows - values, marked, seen)
+    return rows, found
 
 
-def _code(text: str, kind: str) -> str:
-    token = f"(1 << (list_position([{literals(TOKENS)}], {text}) - 1)::INTEGER)"
-    cases = f"WHEN {_KINDS[kind](text)} THEN 0 WHEN {text} IN ({literals(TOKENS)}) THEN {token} ELSE {_MISFIT} END"
-    return f"(CASE WHEN {text} IS NULL THEN NULL {cases})::INTEGER"
+def _code(guesses: dict[int, str | None]) -> str:
+    forms = ""
+    for kind, fits in _KINDS.items():
+        fields = [n for n, guess in guesses.items() if guess == kind]
+        forms += f" WHEN n IN ({', '.join(map(str, fields))}) THEN {fits('v')}" if fields else ""
+    fitting = f"CASE{forms} ELSE TRUE END" if forms else "TRUE"
+    tokens = " ".join(f"WHEN {literal(token)} THEN {1 << bit}" for bit, token in enumerate(TOKENS))
+    return f"CASE WHEN v IS NULL THEN NULL WHEN {fitting} THEN 0 ELSE CASE v {tokens} ELSE {_MISFIT} END END"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from thinmesh.adapters.duckdb.check.rules import custom
 from thinmesh.kernel.contract import Column
 
@@ -140,3 +142,22 @@ def test_a_header_alone_gives_provisional_columns():
     assert result.ok
     assert types(result) == {"a": "VARCHAR", "b": "VARCHAR"}
     assert not any(column.required for column in result.tables[0].table.columns)
+
+
+@pytest.mark.parametrize("data", [b"\n\xff\n", b"\n\x00", b"\nabc\n", b"\r\n1\r\n"])
+def test_a_file_that_begins_with_an_empty_line_names_no_columns(data):
+    result = check(data, None)
+    assert counts(result) == {("header", None): 1}
+    assert "begins with an empty line" in result.violations[0].message
+
+
+def test_every_field_of_a_wide_file_is_judged_by_itself():
+    cells = ["1", "1.5", "true", "x", "NA", "", "2013-01-01"]
+    names = ",".join(f"c{n}" for n in range(700))
+    rows = [",".join(cells[n % 7] for n in range(700)) for _ in range(3)]
+    # One misfit in a field of every kind, beyond the part of the file that a first guess looks at.
+    late = ",".join("x" if n >= 693 else cells[n % 7] for n in range(700))
+    result = check("\n".join([names, *rows * 300, late, ""]).encode(), None)
+    kinds = ["BIGINT", "DOUBLE", "BOOLEAN", "VARCHAR", "VARCHAR", "VARCHAR", "DATE"]
+    expected = {f"c{n}": "VARCHAR" if n >= 693 else kinds[n % 7] for n in range(700)}
+    assert (types(result), result.rows) == (expected, 901)
