@@ -45,6 +45,9 @@ if TYPE_CHECKING:
 
 # The most that one uploaded file may hold after decompression; far above what one machine takes in a sitting.
 _MAX_BYTES = 1 << 40
+# The longest that a server checks one publication, and one set of files of which only the verdict is wanted: a file of
+# 1 GB takes about a minute. Commands on the home have no limit: whoever runs them can end them.
+_PUBLISH_SECONDS, _CHECK_SECONDS = 600.0, 120.0
 
 
 class Platform:
@@ -126,7 +129,12 @@ class Platform:
         """The check of data files."""
         from thinmesh.adapters.duckdb.check.checker import DuckdbChecker
 
-        return DuckdbChecker(self.settings.query.memory)
+        limited = self.mode == "serve"
+        return DuckdbChecker(
+            self.settings.query.memory,
+            seconds=_PUBLISH_SECONDS if limited else None,
+            verdict_seconds=_CHECK_SECONDS if limited else None,
+        )
 
     @cached_property
     def engine(self) -> DuckdbEngine:

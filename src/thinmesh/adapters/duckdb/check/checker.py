@@ -15,29 +15,41 @@ from thinmesh.planes.product.model import CheckJob, CheckResult, Progress, Table
 from .connection import connect, temporary_faults
 from .course import Check
 from .uploads import group_uploads
+from .watch import watched
 
 
 class DuckdbChecker:
     """Checks data files with DuckDB in this process, and stages them as Parquet.
 
-    `memory` is DuckDB's limit in bytes; the scan and Parquet writer come on top of it.
+    `memory` is DuckDB's limit in bytes; the scan and Parquet writer come on top of it. `seconds` is the longest that
+    a check may take that stages files, `verdict_seconds` one that does not; without them there is no limit.
     """
 
-    def __init__(self, memory: int = 512 << 20, threads: int = 2) -> None:
+    def __init__(
+        self,
+        memory: int = 512 << 20,
+        threads: int = 2,
+        seconds: float | None = None,
+        verdict_seconds: float | None = None,
+    ) -> None:
         self._memory = memory
         self._threads = threads
+        self._seconds = seconds
+        self._verdict_seconds = verdict_seconds
 
     def check(self, job: CheckJob, progress: Progress = no_progress) -> CheckResult:
         """Check all files of a job; faults of the data are in the result, never raised.
 
-        Raises Temporary where memory or disk do not suffice.
+        Raises Temporary where time, memory or disk do not suffice, and whatever `progress` raises to end the check.
         """
+        seconds = self._verdict_seconds if job.staging is None else self._seconds
         with (
             temporary_faults(),
             _workspace(job.staging) as work,
             connect(work, self._memory, self._threads) as connection,
+            watched(connection, progress, seconds) as told,
         ):
-            return Check(job, work, connection, progress).run()
+            return Check(job, work, connection, told).run()
 
 
 def check_files(

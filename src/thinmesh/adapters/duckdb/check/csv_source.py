@@ -31,6 +31,7 @@ class CsvSource:
         """Scan the file. Raises Unreadable."""
         self.name = upload.name
         self._work = work
+        self._progress = progress
         compression = {".csv.gz": "gz", ".csv.zst": "zst"}.get(ending(upload.name) or "", "")
         plain = work / "plain.csv"
         self.scan: Scan = scan(
@@ -69,7 +70,12 @@ class CsvSource:
     def read_exactly(self) -> None:
         """Find every fault of the structure, and read the normalised copy from now on."""
         if self.normalised is None:
-            self.normalised = normalise(self.scan.path, self._work / "normal.csv", len(self.header.names))
+            self.normalised = normalise(
+                self.scan.path,
+                self._work / "normal.csv",
+                len(self.header.names),
+                lambda: self._progress(f"look closer at {self.name}", 0, self.size),
+            )
             self._path = self.normalised.path
 
     def structural(self, columns: Mapping[int, Column], table: str) -> list[Violation]:

@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
 from thinmesh.kernel.errors import Example
 
-from .scan import LONGEST
+from .scan import BLOCK, LONGEST
 
 EXAMPLES = 10
+# About a tenth of a second's records.
+_TOLD = 50_000
 _SHOWN = 200
 
 _INSIDE = re.compile(rb'[^"]*+(?:""[^"]*+)*+')
@@ -69,15 +71,20 @@ def shown(value: str | None) -> str | None:
     return value[:_SHOWN] + f"… ({len(value)} characters)"
 
 
-def normalise(source: Path, target: Path, width: int) -> Normalised:
-    """Read a file exactly, and write what is well-formed to `target`; `width` is the header's number of fields."""
+def normalise(source: Path, target: Path, width: int, tell: Callable[[], None]) -> Normalised:
+    """Read a file exactly, and write what is well-formed to `target`; `width` is the header's number of fields.
+
+    `tell` is called now and then, and may raise to end it.
+    """
     found = Normalised(target)
     with source.open("rb") as lines, target.open("wb") as out:
         reader = _Reader(lines)
         reader.skip_header()
         out.write(b",".join(b"c%d" % n for n in range(width)) + b"\n")
         last = -1
-        for line, record, fault in reader.records(width):
+        for number, (line, record, fault) in enumerate(reader.records(width)):
+            if number % _TOLD == 0:
+                tell()
             good = record if fault is None else _mend(found, line, record, fault, width)
             if good is None:
                 continue
@@ -199,18 +206,21 @@ class _Reader:
                 break
             taken.append(more)
             size += len(more)
-            state = _state(_body(more), inside=True)
+            # Only a quote ends the field: what an unclosed one swallows, most of a file, is passed over quickly.
+            if b'"' in more:
+                state = _state(_body(more), inside=True)
         if state:
             self._put_back(taken[1:])
             return taken[0], state
         return b"".join(taken), ""
 
     def _next(self) -> bytes | None:
-        line = self._back.pop() if self._back else self._lines.readline()
-        if not line:
-            return None
+        if not self._back:
+            self._back = self._lines.readlines(BLOCK)[::-1]
+            if not self._back:
+                return None
         self._at += 1
-        return line
+        return self._back.pop()
 
     def _put_back(self, lines: list[bytes]) -> None:
         self._at -= len(lines)
