@@ -1,9 +1,11 @@
 """What may be sent, by whom, and how much: nothing of an upload is read or kept that cannot become a publication."""
 
 import socket
+import time
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
+import duckdb
 import httpx
 import pytest
 
@@ -125,3 +127,33 @@ def test_a_body_of_nobody_is_not_read(mesh):
     with socket.create_connection((parts.hostname, parts.port), timeout=20) as connection:
         connection.sendall(b"POST /product/v1/products HTTP/1.1\r\nHost: x\r\nContent-Length: 8388608\r\n\r\n{")
         assert status_of(connection) == 401
+
+
+def until(condition):
+    for _ in range(1500):
+        if condition():
+            return
+        time.sleep(0.01)
+    raise AssertionError("it never came")
+
+
+def test_a_client_that_hangs_up_ends_its_check_and_nobody_waits_for_it(mesh, tmp_path):
+    url, home, tokens = mesh
+    long = tmp_path / "weather.parquet"
+    # Half a megabyte that takes the better part of a minute.
+    duckdb.sql(f"COPY (SELECT 'a' AS a FROM range(150000000)) TO '{long}' (FORMAT parquet)")
+    head = b'--b\r\nContent-Disposition: form-data; name="x"; filename="weather.parquet"\r\n\r\n'
+    body = head + long.read_bytes() + b"\r\n--b--\r\n"
+    begun = lambda: list((home / "run" / "staging").glob("*/.check-*"))  # noqa: E731
+    length = f"Content-Length: {len(body)}"
+    with sending(url, "weather/publications", tokens["admin"], TYPE, length) as connection:
+        connection.sendall(body)
+        until(begun)
+        answer = httpx.get(
+            f"{url}/product/v1/products", headers={"Authorization": f"Bearer {tokens['ann']}"}, timeout=20
+        )
+        assert answer.status_code == 200
+        assert begun()
+    until(lambda: not begun() and not left(home))
+    shown = httpx.get(f"{url}/product/v1/products/weather", headers={"Authorization": f"Bearer {tokens['ann']}"})
+    assert shown.json()["publication"] is None

@@ -16,6 +16,7 @@ from .doorstep import App, Doorstep, request_id
 from .git import GitDoor
 from .problems import internal, of_http_exception, of_validation, problem_response
 from .replies import json_reply
+from .uploads import Turns
 
 # The longest thing that comes in one piece is an ODCS document of a wide product.
 _BODY_LIMIT = 8 << 20
@@ -32,6 +33,7 @@ def api_of(platform: Platform | None) -> FastAPI:
     # A body without a type is taken as JSON. No browser is signed in here, so that a foreign page gains nothing by it.
     api = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False, strict_content_type=False)
     api.state.platform = platform
+    api.state.turns = Turns(platform.settings.query.workers if platform else 1)
     for plane in (identity, product, query, exchange, operations):
         api.include_router(plane.router)
     _add_documents(api)

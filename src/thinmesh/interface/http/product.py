@@ -30,7 +30,7 @@ from .replies import (
     version_of,
 )
 from .statements import in_thread
-from .uploads import uploads
+from .uploads import in_turn, uploads
 
 router = APIRouter(prefix="/product/v1", tags=["product"], route_class=KeyedRoute)
 
@@ -206,13 +206,16 @@ async def publish(
 ) -> Response:
     """Publish data files, one part each; the part's file name is `<table>.csv` and the like.
 
-    201: published; 200: the same content is there already. All tables appear at once, or none.
+    201: published; 200: the same content is there already. All tables appear at once, or none. Checks take turns
+    between users; one may take 10 minutes, and hanging up ends it.
     """
     async with uploads(request, platform, caller, product) as files:
         content = await in_thread(lambda: digest_of(files)) if "idempotency-key" in request.headers else b""
 
         async def act() -> Response:
-            done = await in_thread(lambda: platform.products.publish(caller, product, files, mode, again))
+            done = await in_turn(
+                request, caller, lambda told: platform.products.publish(caller, product, files, mode, again, told)
+            )
             return json_reply(done, 201 if done.changed else 200)
 
         return await once(request, content, act)
@@ -224,9 +227,14 @@ async def publish(
     openapi_extra=_FILES_BODY,
 )
 async def check(request: Request, platform: ThePlatform, caller: Caller, product: str) -> Response:
-    """Check files against a product's contract as a publication would, and change nothing."""
+    """Check files against a product's contract as a publication would, and change nothing.
+
+    Checks take turns between users; one may take 2 minutes, and hanging up ends it.
+    """
     async with uploads(request, platform, caller, product) as files:
-        return json_reply(await in_thread(lambda: platform.products.check(caller, product, files)))
+        return json_reply(
+            await in_turn(request, caller, lambda told: platform.products.check(caller, product, files, told))
+        )
 
 
 @router.get("/search", responses=answers(*READ, _200=schemas.Items))

@@ -1,18 +1,21 @@
 """Files that come as multipart parts, written to disk as they arrive: memory stays flat whatever their size.
 
-Nothing is read from a caller who may not publish, and no upload takes the last of the disk.
+Nothing is read from a caller who may not publish, no upload takes the last of the disk, and a few at a time are
+checked, in turn.
 """
 
 from __future__ import annotations
 
+import asyncio
 import re
 import shutil
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from email.message import Message
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from anyio import CancelScope
 from fastapi import Request
@@ -22,9 +25,11 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
 from thinmesh.interface.platform import Platform
-from thinmesh.kernel.errors import Malformed, Temporary, TooLarge, Unsupported
+from thinmesh.kernel.errors import Malformed, Temporary, TooLarge, TooManyRequests, Unsupported
 from thinmesh.kernel.policy import Action, Policy, Principal, ProductFacts
-from thinmesh.planes.product.model import Upload
+from thinmesh.planes.product.model import Progress, Upload
+
+from .statements import in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -53,10 +58,113 @@ async def uploads(request: Request, platform: Platform, caller: Principal, produ
     room.take(_announced(request))
     folder = Path(await run_in_threadpool(tempfile.mkdtemp, prefix="upload-", dir=room.folder))
     try:
-        yield await _receive(request, boundary, folder, room)
+        with turns_of(request).present(caller.user):
+            yield await _receive(request, boundary, folder, room)
     finally:
         with CancelScope(shield=True):
             await run_in_threadpool(shutil.rmtree, folder, ignore_errors=True)
+
+
+async def in_turn(request: Request, caller: Principal, work: Callable[[Progress], Any]) -> Any:
+    """Run what checks files once it is the caller's turn. A client that hangs up ends it: its progress raises."""
+    gone = asyncio.create_task(_gone(request))
+
+    def progress(*_: object) -> None:
+        if gone.done():
+            raise Temporary("The client hung up before the check had ended.", help="Send it again.")
+
+    def unless_gone() -> Any:
+        progress()
+        return work(progress)
+
+    try:
+        async with turns_of(request).turn(caller.user):
+            return await in_thread(unless_gone)
+    finally:
+        gone.cancel()
+
+
+async def _gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def turns_of(request: Request) -> Turns:
+    """Give the turns that all uploads of this server take."""
+    found: Turns = request.app.state.turns
+    return found
+
+
+class Turns:
+    """Whose files are checked next: at most `slots` at once, one user after the other, on one event loop.
+
+    The last free slot goes only to who holds none, so that nobody waits for the long checks of one user. At most
+    `per_user` uploads of one user are here: on their way, waiting, or under check.
+    """
+
+    def __init__(self, slots: int, per_user: int = 32) -> None:
+        self._slots = max(slots, 2)
+        self._per_user = per_user
+        self._here: Counter[str] = Counter()
+        self._running: Counter[str] = Counter()
+        self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
+
+    @contextmanager
+    def present(self, user: str) -> Iterator[None]:
+        """Let one more upload of a user in. Raises TooManyRequests."""
+        if self._here[user] >= self._per_user:
+            raise TooManyRequests(
+                f"{self._per_user} of your uploads are on their way or under check.", help="Wait for some to end."
+            )
+        self._here[user] += 1
+        try:
+            yield
+        finally:
+            _less(self._here, user)
+
+    @asynccontextmanager
+    async def turn(self, user: str) -> AsyncIterator[None]:
+        """Wait for the user's turn, and hold it."""
+        place = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(user, deque()).append(place)
+        self._hand_out()
+        try:
+            await place
+            yield
+        finally:
+            if place.cancelled():
+                self._forget(user, place)
+            else:
+                _less(self._running, user)
+            self._hand_out()
+
+    def _hand_out(self) -> None:
+        while user := self._next():
+            # Who was served goes to the end of the line.
+            line = self._waiting.pop(user)
+            place = line.popleft()
+            if line:
+                self._waiting[user] = line
+            if not place.cancelled():
+                place.set_result(None)
+                self._running[user] += 1
+
+    def _next(self) -> str | None:
+        free = self._slots - self._running.total()
+        return next((user for user in self._waiting if free > 1 or (free == 1 and not self._running[user])), None)
+
+    def _forget(self, user: str, place: asyncio.Future[None]) -> None:
+        line = self._waiting.get(user, deque())
+        if place in line:
+            line.remove(place)
+        if not line:
+            self._waiting.pop(user, None)
+
+
+def _less(counts: Counter[str], user: str) -> None:
+    counts[user] -= 1
+    if not counts[user]:
+        del counts[user]
 
 
 class _NoGrants:

@@ -1,11 +1,12 @@
-"""How much of the disk an upload may take."""
+"""How much of the disk an upload may take, and whose files are checked next."""
 
+import asyncio
 import shutil
 
 import pytest
 
-from thinmesh.interface.http.uploads import _Room
-from thinmesh.kernel.errors import Temporary, TooLarge
+from thinmesh.interface.http.uploads import Turns, _Room
+from thinmesh.kernel.errors import Temporary, TooLarge, TooManyRequests
 
 
 def test_no_upload_takes_the_reserve_of_the_disk_whatever_the_limit(tmp_path):
@@ -23,3 +24,47 @@ def test_the_limit_holds_whatever_the_disk(tmp_path):
     room.take(10)
     with pytest.raises(TooLarge):
         room.take(11, more=1)
+
+
+def test_nobody_waits_for_the_checks_of_one_user():
+    turns, order = Turns(slots=2), []
+
+    async def check(user, end=None):
+        async with turns.turn(user):
+            order.append(user)
+            await (end.wait() if end else asyncio.sleep(0))
+
+    async def run():
+        end = asyncio.Event()
+        long = [asyncio.create_task(check("greedy", end)) for _ in range(5)]
+        await asyncio.sleep(0)
+        # While one of the greedy user's checks goes on, others come and go.
+        await asyncio.gather(*(check(user) for user in ("modest", "other", "modest")))
+        assert order == ["greedy", "modest", "other", "modest"]
+        end.set()
+        await asyncio.gather(*long)
+
+    asyncio.run(run())
+    assert order[4:] == ["greedy"] * 4
+
+
+def test_a_place_in_the_line_that_is_given_up_keeps_nobody_back():
+    turns = Turns(slots=2)
+
+    async def run():
+        async with turns.turn("ann"):
+            waiting = [asyncio.create_task(anext(turns.turn("ann").gen)) for _ in range(2)]
+            await asyncio.sleep(0)
+            waiting[0].cancel()
+            await asyncio.sleep(0)
+        await waiting[1]
+
+    asyncio.run(asyncio.wait_for(run(), 10))
+
+
+def test_a_user_has_so_many_uploads_at_once_and_no_more():
+    turns = Turns(slots=2, per_user=1)
+    with turns.present("ann"), turns.present("ben"), pytest.raises(TooManyRequests), turns.present("ann"):
+        pass
+    with turns.present("ann"):
+        pass
