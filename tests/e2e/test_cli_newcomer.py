@@ -136,3 +136,16 @@ def test_a_home_is_not_made_of_a_file(tmp_path):
     done = cli("init", str(tmp_path / "x"))
     assert done.returncode == 1
     assert done.stderr.startswith(f"error: {tmp_path / 'x'} is a file.")
+
+
+def test_what_is_deprecated_says_so_where_people_look(tmp_path):
+    home, _ = make_home(tmp_path)
+    cli_json("team", "create", "shop", "--domain", "aviation", home=home)
+    columns = {"columns": {"id": "integer"}}
+    over = {"successor": "stock.items_v2", "removal": "2031-05-01"}
+    register(home, "stock", tables={"items": {**columns, "deprecated": over}, "items_v2": columns})
+    register(home, "old", status="deprecated", deprecated={"successor": "stock"})
+    shown = cli("show", "stock", home=home).stdout
+    assert "deprecated: use stock.items_v2; removal on 2031-05-01" in shown
+    assert "deprecated   use stock\n" in cli("show", "old", home=home).stdout
+    assert "[deprecated] About old" in cli("list", home=home).stdout

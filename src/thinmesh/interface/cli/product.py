@@ -105,10 +105,15 @@ def search_command(door: Door, words: tuple[str, ...], limit: int | None, cursor
 
 def _items(found: Any, otherwise: str) -> str:
     rows = [
-        (item["name"], item["domain"], item["owner"], item.get("access"), item["description"])
-        for item in found["items"]
+        (item["name"], item["domain"], item["owner"], item.get("access"), _described(item)) for item in found["items"]
     ]
     return output.listed(("product", "domain", "owner", "access", "description"), rows, found.get("next"), otherwise)
+
+
+def _described(item: Any) -> str:
+    """Give the description, marked where the product is not what it seems: a draft, or on its way out."""
+    status = item.get("status")
+    return f"[{status}] {item['description']}" if status in ("draft", "proposed", "deprecated") else item["description"]
 
 
 @command("show")
@@ -150,6 +155,7 @@ def _shown(view: Any) -> str:
                 ("access", product["access"]),
                 ("version", product["version"]),
                 ("status", product["status"]),
+                ("deprecated", _deprecated(product.get("deprecated"))),
                 ("tags", product.get("tags")),
                 (
                     "published",
@@ -172,12 +178,22 @@ def _freshness(found: Any) -> str | None:
 
 def _table(table: Any) -> str:
     inferred = ", inferred: `accept` makes it a contract" if table.get("inferred") else ""
-    head = f"{table['sql']}  {_extent(table)}{inferred}"
+    over = _deprecated(table.get("deprecated"))
+    head = f"{table['sql']}  {_extent(table)}{inferred}{f', deprecated: {over}' if over else ''}"
     columns = [
         (f"  {column['name']}", column["type"], "required" if column.get("required") else "", _about(column))
         for column in table["columns"]
     ]
     return output.printable(head) + "\n" + output.table(("  column", "type", "", "description"), columns)
+
+
+def _deprecated(found: Any) -> str | None:
+    """Say what to use instead, and until when; nothing where nothing is deprecated."""
+    if not found:
+        return None
+    told = found if isinstance(found, dict) else {}
+    use, until = told.get("successor"), told.get("removal")
+    return "; ".join([f"use {use}"] * bool(use) + [f"removal on {until}"] * bool(until)) or "yes"
 
 
 def _extent(table: Any) -> str:
