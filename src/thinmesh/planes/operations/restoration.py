@@ -9,7 +9,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -102,6 +102,8 @@ def _take_place(stage: Path, home: Path, new: bool) -> None:
     if new:
         stage.rename(home)
     else:
+        with suppress(PermissionError):  # a mounted volume may be somebody else's
+            home.chmod(0o700)
         # The settings make a folder a home: they come last.
         for path in sorted(stage.iterdir(), key=lambda path: path.name == "thinmesh.toml"):
             path.rename(home / path.name)
