@@ -11,7 +11,7 @@ import re
 import shutil
 import tempfile
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from email.message import Message
 from pathlib import Path, PurePosixPath
@@ -32,8 +32,6 @@ from thinmesh.planes.product.model import Progress, Upload
 from .statements import in_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
     from python_multipart.multipart import MultipartCallbacks
 
 _MAX_FILES = 1000
