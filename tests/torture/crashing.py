@@ -1,0 +1,289 @@
+"""The crash suite's driver: it knows what was acknowledged, kills in the middle of the next thing, and compares."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.integration.running import environment
+from tests.torture.nursery import text_of
+from thinmesh.bootstrap import init_home, open_home
+
+KINDS = ("register", "publish_git", "publish_lake", "append", "retire", "grant", "revoke", "rebuild", "backup", "push")
+ROOT = Path(__file__).parents[2]
+WHO = {
+    f"GIT_{role}_{what}": value
+    for role in ("AUTHOR", "COMMITTER")
+    for what, value in (("NAME", "ada"), ("EMAIL", "ada@example.org"))
+}
+_PROJECTIONS = ("index", "catalog_file", "data", "events")
+
+
+class Nursery:
+    """The process that forks lives."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.torture.nursery"],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONWARNINGS": "ignore"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def live(self, life: str, **command: Any) -> dict[str, Any]:
+        """Run one life to its end."""
+        self.start(life, **command)
+        return self.end()
+
+    def start(self, life: str, **command: Any) -> None:
+        """Begin a life, and do something beside it."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps({"life": life, **command}) + "\n")
+        self._process.stdin.flush()
+
+    def end(self) -> dict[str, Any]:
+        """Wait for the end of the life that was begun."""
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        assert line, "the nursery ended"
+        found: dict[str, Any] = json.loads(line)
+        merged: dict[str, Any] = {}
+        for said in found.pop("said"):
+            merged |= said
+        return {**found, **merged}
+
+    def close(self) -> None:
+        """End it."""
+        self._process.stdin.close()  # type: ignore[union-attr]
+        self._process.wait(30)
+        self._process.stdout.close()  # type: ignore[union-attr]
+
+
+@dataclass
+class World:
+    """What the mesh holds, as far as callers were told."""
+
+    products: dict[str, dict[str, Any]] = field(default_factory=dict)
+    grants: set[str] = field(default_factory=set)
+
+    def after(self, kind: str, command: Mapping[str, Any]) -> World:
+        """Give the world in which an action has happened."""
+        world = copy.deepcopy(self)
+        name = command.get("product", "")
+        match kind:
+            case "register":
+                world.products[name] = {"status": "active", "access": command["access"], "rows": [], "publications": 0}
+            case "publish_git" | "publish_lake" | "append" | "push":
+                product = world.products[name]
+                present = product["rows"] if kind == "append" else []
+                product["rows"] = sorted([*present, *command["rows"]])
+                product["publications"] += 1
+                product["lake"] = product.get("lake", False) or command["packed"] or product["access"] != "open"
+            case "retire":
+                world.products[name]["status"] = "retired"
+                world.grants.discard(name)
+            case "grant":
+                world.grants.add(name)
+            case "revoke":
+                world.grants.discard(name)
+        return world
+
+
+class Story:
+    """A home, what was acknowledged on it, and a seeded series of things to do."""
+
+    def __init__(self, folder: Path, nursery: Nursery, seed: int) -> None:
+        self.home = folder / "home"
+        self._nursery = nursery
+        self._random = random.Random(seed)
+        self._lines: dict[str, int] = {}
+        self._number = 0
+        self._clone = Clone(folder / "clone", folder / "ada.token")
+        self.world = World()
+        init_home(self.home)
+        platform = open_home(self.home)
+        admin = platform.identity.principal_of_home()
+        platform.identity.create_team(admin, "team", ["d"])
+        for user in ("ada", "ben"):
+            platform.identity.add_user(admin, user)
+            (folder / f"{user}.token").write_text(platform.identity.new_token(admin, user).token)
+        platform.identity.add_member(admin, "team", "ada")
+        platform.close()
+
+    def step(self, kind: str) -> bool:
+        """Do one thing of a kind and be killed in it; start again and compare. Tells whether the kill hit."""
+        command = self._command(kind)
+        act = self._push if kind == "push" else self._act
+        if kind not in self._lines:
+            done = act(command, 0)
+            assert not done["killed"], done
+            self._lines[kind] = done["lines"]
+            self._compare(kind, command, acknowledged=True)
+            command = self._command(kind)
+        done = act(command, self._fatal(kind))
+        assert done["killed"] or done.get("acknowledged"), done
+        self._compare(kind, command, acknowledged=done.get("acknowledged", False))
+        return bool(done["killed"])
+
+    def _act(self, command: Mapping[str, Any], line: int) -> dict[str, Any]:
+        return self._nursery.live("act", home=str(self.home), line=line, **command)
+
+    def _push(self, command: Mapping[str, Any], line: int) -> dict[str, Any]:
+        """Push a table's rows with a stock git client, to a server that is killed meanwhile."""
+        ready = self.home.parent / "ready"
+        ready.unlink(missing_ok=True)
+        self._nursery.start("serve", home=str(self.home), line=line, ready=str(ready))
+        pushed = False
+        while not ready.exists():
+            time.sleep(0.01)
+        served = json.loads(ready.read_text())
+        try:
+            pushed = self._clone.push(served["url"], f"d/{command['product']}", command["rows"])
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(served["pid"], signal.SIGTERM)
+            done = self._nursery.end()
+        return {**done, "acknowledged": pushed}
+
+    def _fatal(self, kind: str) -> int:
+        """Draw the line at which to be killed; the end, where things become durable, as often as all before."""
+        last = self._lines[kind]
+        return self._random.randint(1, last) if self._random.random() < 0.5 else self._random.randint(last // 2, last)
+
+    def _compare(self, kind: str, command: Mapping[str, Any], acknowledged: bool) -> None:
+        """Hold what is there against what was acknowledged; what was not may be there, whole, or not at all."""
+        found = self._nursery.live("observe", home=str(self.home))
+        assert "products" in found, f"the home does not start after {command}"
+        before, after = self.world, self.world.after(kind, command)
+        worlds = [after] if acknowledged else [before, after]
+        faults = [differences(world, found) for world in worlds]
+        assert [] in faults, f"{kind} {command} acknowledged={acknowledged}: {faults[-1]}"
+        self.world = worlds[faults.index([])]
+
+    def _command(self, kind: str) -> dict[str, Any]:
+        self._number += 1
+        match kind:
+            case "register":
+                access = self._random.choice(["open", "request"])
+                return {"action": "register", "product": f"p{self._number}", "access": access}
+            case "publish_git" | "publish_lake" | "append" | "push":
+                return self._publication(kind)
+            case "retire":
+                return {"action": "retire", "product": self._any("open", fresh=True)}
+            case "grant":
+                return {"action": "grant", "product": self._any("request", fresh=True)}
+            case "revoke":
+                name = self._random.choice(sorted(self.world.grants)) if self.world.grants else self._granted()
+                return {"action": "revoke", "product": name}
+            case "rebuild":
+                return {"action": "rebuild", "projection": self._random.choice(_PROJECTIONS)}
+        return {"action": "backup", "file": str(self.home.parent / f"backup-{self._number}")}
+
+    def _publication(self, kind: str) -> dict[str, Any]:
+        packed = kind == "publish_lake"
+        name = self._any("open", fresh=False, lake=None if kind == "append" else packed)
+        base = self._number * 1000
+        rows = [[base + at, f"n{self._random.randint(0, 9)}"] for at in range(self._random.randint(1, 40))]
+        mode = "append" if kind == "append" else "replace"
+        lake = packed or self.world.products[name].get("lake", False)
+        return {"action": "publish", "product": name, "rows": rows, "mode": mode, "packed": lake}
+
+    def _any(self, access: str, fresh: bool, lake: bool | None = None) -> str:
+        """Give a product of that kind that is there; a new one where there is none, or a `fresh` one is wanted."""
+        fitting = [
+            name
+            for name, product in sorted(self.world.products.items())
+            if product["status"] == "active"
+            and product["access"] == access
+            and lake in (None, product.get("lake", False))
+            and not (fresh and (product["publications"] or name in self.world.grants))
+        ]
+        return self._random.choice(fitting[-3:]) if fitting else self._made(access)
+
+    def _made(self, access: str) -> str:
+        self._number += 1
+        command = {"action": "register", "product": f"p{self._number}", "access": access}
+        done = self._nursery.live("act", home=str(self.home), **command)
+        assert done.get("acknowledged"), done
+        self.world = self.world.after("register", command)
+        return str(command["product"])
+
+    def _granted(self) -> str:
+        name = self._any("request", fresh=True)
+        command = {"action": "grant", "product": name}
+        done = self._nursery.live("act", home=str(self.home), **command)
+        assert done.get("acknowledged"), done
+        self.world = self.world.after("grant", command)
+        return name
+
+
+class Clone:
+    """Somebody's clone: it always begins anew from what `main` is."""
+
+    def __init__(self, path: Path, token: Path) -> None:
+        self._path = path
+        self._token = token
+
+    def push(self, url: str, folder: str, rows: list[list[Any]]) -> bool:
+        """Replace a table by rows; tell whether git said that it was taken."""
+        address = url.replace("http://", f"http://x:{self._token.read_text()}@") + "/git/data.git"
+        if not self._path.exists():
+            self._git("init", "--quiet", str(self._path), folder=self._path.parent)
+        if self._git("fetch", "--quiet", address, "main") or self._git("reset", "--quiet", "--hard", "FETCH_HEAD"):
+            return False
+        table = self._path / folder
+        shutil.rmtree(table / "t", ignore_errors=True)
+        table.mkdir(parents=True, exist_ok=True)
+        (table / "t.csv").write_text(text_of(rows))
+        self._git("add", "--all")
+        self._git("commit", "--quiet", "--message", "Rows")
+        return self._git("push", "--quiet", address, "HEAD:refs/for/main") == 0
+
+    def _git(self, *arguments: str, folder: Path | None = None) -> int:
+        done = subprocess.run(
+            ["git", *arguments], cwd=folder or self._path, env=environment(**WHO), capture_output=True, check=False
+        )
+        return done.returncode
+
+
+def differences(world: World, found: Mapping[str, Any]) -> list[str]:
+    """Say everything in which a mesh differs from what it should be."""
+    faults = [f"doctor: {invariant}: {detail}" for invariant, detail in found["broken"]]
+    for name in sorted({*world.products, *found["products"]}):
+        faults += _differences_of(name, world.products.get(name), found["products"].get(name))
+    active = {name: each["access"] for name, each in world.products.items() if each["status"] == "active"}
+    if found["catalog"] != active:
+        faults.append(f"data_catalog.csv has {found['catalog']}, not {active}")
+    granted = sorted(product for product, _ in found["grants"])
+    if granted != sorted(world.grants):
+        faults.append(f"granted are {granted}, not {sorted(world.grants)}")
+    return faults
+
+
+def _differences_of(name: str, wanted: Mapping[str, Any] | None, found: Mapping[str, Any] | None) -> list[str]:
+    if wanted is None or found is None:
+        return [f"{name} is {'there' if found else 'lost'}"]
+    faults = [f"{name}: {what} {found[what]!r}" for what in ("status", "access") if wanted[what] != found[what]]
+    if found["rows"] != wanted["rows"] or found["written"] != wanted["rows"]:
+        faults.append(
+            f"{name}: {len(wanted['rows'])} rows, found {len(found['rows'])}, {len(found['written'])} written"
+        )
+    if found["publications"] != list(range(1, wanted["publications"] + 1)):
+        faults.append(f"{name}: publications {found['publications']}, not {wanted['publications']}")
+    if found["folder"] != (wanted["status"] == "active"):
+        faults.append(f"{name}: its folder is {'there' if found['folder'] else 'gone'}")
+    return faults

@@ -1,0 +1,202 @@
+"""What a life does: one action of a producer, a consumer or the platform team, or a look at what is there."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import duckdb  # noqa: F401  (imported before the fork, and so once)
+import pyarrow.parquet as pq
+import pygit2  # noqa: F401
+
+import thinmesh.adapters.duckdb.check.checker
+import thinmesh.adapters.duckdb.query.engine
+import thinmesh.adapters.git.door
+import thinmesh.adapters.iceberg.tables
+import thinmesh.interface.cli
+import thinmesh.interface.cli.up
+import thinmesh.interface.http.app
+import thinmesh.interface.http.server  # noqa: F401
+from tests.torture.nursery import Lines, text_of
+from thinmesh.bootstrap import Platform, open_home
+from thinmesh.kernel.policy import Principal
+from thinmesh.planes.product.model import Upload
+
+CONTRACT = {"t": {"columns": {"id": "integer", "name": "string"}, "primaryKey": ["id"]}}
+
+
+def act(command: dict[str, Any], lines: Lines, tell: Callable[..., None]) -> None:
+    """Do one thing on a home, as its owner, and say when it is acknowledged."""
+    lines.watch()
+    platform = open_home(Path(command["home"]))
+    try:
+        result = ACTIONS[command["action"]](platform, command)
+        tell(acknowledged=True, result=result)
+    finally:
+        platform.close()
+    tell(lines=lines.count)
+
+
+def serve(command: dict[str, Any], lines: Lines, tell: Callable[..., None]) -> None:
+    """Serve the home as `up` does; lines count from when it is ready."""
+    from thinmesh.interface.http.app import create_app
+    from thinmesh.interface.http.server import serve as run
+
+    lines.watch()
+    platform = open_home(Path(command["home"]), mode="serve")
+    platform.start()
+
+    def ready(url: str) -> None:
+        lines.count = 0
+        draft = Path(command["ready"] + ".draft")
+        draft.write_text(json.dumps({"url": url, "pid": os.getpid()}))
+        draft.replace(command["ready"])
+
+    run(platform, create_app(platform, platform.git_bridge), host="127.0.0.1", port=0, ready=ready)
+    platform.close()
+    tell(lines=lines.count)
+
+
+def observe(command: dict[str, Any], _lines: Lines, tell: Callable[..., None]) -> None:
+    """Start on the home as `up` does, let what follows follow, and tell everything there is to see."""
+    platform = open_home(Path(command["home"]), mode="serve")
+    try:
+        platform.git_door.start()
+        platform.follow()
+        admin = platform.identity.principal_of_home()
+        grants = platform.exchange.grants(admin, limit=1000).items
+        diagnosis = platform.operations.doctor(admin, False)
+        tell(
+            products={name: _product(platform, name) for name in _names(platform)},
+            grants=sorted([each["product"], each["user"]] for each in grants),
+            catalog=_catalog(platform),
+            broken=[[each.invariant, each.detail] for each in diagnosis.findings if each.state == "broken"],
+        )
+    finally:
+        platform.close()
+
+
+def _names(platform: Platform) -> list[str]:
+    names = set()
+    for entry in platform.ledger.entries():
+        names |= {change.product for change in entry.changes}
+    return sorted(names)
+
+
+def _product(platform: Platform, name: str) -> dict[str, Any]:
+    with platform.database.read() as tx:
+        product = platform.index.product(tx, name)
+        publications = platform.index.publications(tx, name, 1000, None)
+    assert product is not None, f"the index does not know {name}, which the log has"
+    rows, written = [], []
+    for state in product.tables.values():
+        for file in state.files:
+            rows += [list(row.values()) for row in pq.read_table(platform.location.path(file)).to_pylist()]
+        if state.in_git and product.status != "retired":
+            written += _written(platform, product.folder)
+        else:
+            written = rows
+    return {
+        "status": product.status,
+        "access": product.access,
+        "publications": sorted(int(each["publication"][1:]) for each in publications),
+        "rows": sorted(rows),
+        "written": sorted(written),
+        "folder": bool(platform.data.files(platform.data.tip(), product.folder)),
+    }
+
+
+def _written(platform: Platform, folder: str) -> list[list[Any]]:
+    """Read the CSVs that lie on `main`."""
+    found = []
+    for path, file in platform.data.files(platform.data.tip(), folder).items():
+        if path.endswith(".csv"):
+            lines = csv.DictReader(io.StringIO(bytes(platform.data.read(file.id)).decode()))
+            found += [[int(row["id"]), row["name"]] for row in lines]
+    return found
+
+
+def _catalog(platform: Platform) -> dict[str, str]:
+    file = platform.data.file(platform.data.tip(), "data_catalog.csv")
+    text = bytes(platform.data.read(file.id)).decode() if file else ""
+    return {row["name"]: row["access"] for row in csv.DictReader(io.StringIO(text))}
+
+
+# Actions -----------------------------------------------------------------------------------------------------------
+
+
+def _ben(platform: Platform) -> Principal:
+    return platform.identity.authenticate(_token(platform, "ben"))
+
+
+def _token(platform: Platform, user: str) -> str:
+    return (platform.home.parent / f"{user}.token").read_text()
+
+
+def _register(platform: Platform, command: dict[str, Any]) -> Any:
+    document = {
+        "name": command["product"],
+        "domain": "d",
+        "description": "Tortured",
+        "owner": "team",
+        "access": command["access"],
+        "tables": CONTRACT,
+    }
+    done = platform.products.register(platform.identity.principal_of_home(), json.dumps(document).encode())
+    return done.changed
+
+
+def _publish(platform: Platform, command: dict[str, Any]) -> Any:
+    text = text_of(command["rows"]).encode()
+    packed = command["packed"]
+    path = platform.home.parent / ("t.csv.gz" if packed else "t.csv")
+    path.write_bytes(gzip.compress(text) if packed else text)
+    who = platform.identity.principal_of_home()
+    return platform.products.publish(who, command["product"], [Upload(path.name, path)], command["mode"]).publication
+
+
+def _retire(platform: Platform, command: dict[str, Any]) -> Any:
+    return platform.products.retire(platform.identity.principal_of_home(), command["product"]).changed
+
+
+def _grant(platform: Platform, command: dict[str, Any]) -> Any:
+    asked = platform.exchange.request(_ben(platform), command["product"], "to see", "P1D")
+    return platform.exchange.approve(platform.identity.principal_of_home(), asked.id).id
+
+
+def _revoke(platform: Platform, command: dict[str, Any]) -> Any:
+    admin = platform.identity.principal_of_home()
+    for grant in platform.exchange.grants(admin, command["product"]).items:
+        platform.exchange.revoke(admin, grant["id"])
+    return True
+
+
+def _rebuild(platform: Platform, command: dict[str, Any]) -> Any:
+    return platform.operations.rebuild(platform.identity.principal_of_home(), command["projection"]).failed
+
+
+def _backup(platform: Platform, command: dict[str, Any]) -> Any:
+    done = platform.operations.backup(platform.identity.principal_of_home(), Path(command["file"]))
+    return done.file
+
+
+ACTIONS: dict[str, Callable[[Platform, dict[str, Any]], Any]] = {
+    "register": _register,
+    "publish": _publish,
+    "retire": _retire,
+    "grant": _grant,
+    "revoke": _revoke,
+    "rebuild": _rebuild,
+    "backup": _backup,
+}
+LIVES: dict[str, Callable[[dict[str, Any], Lines, Callable[..., None]], None]] = {
+    "act": act,
+    "serve": serve,
+    "observe": observe,
+}
