@@ -187,12 +187,11 @@ class Platform:
     def identity(self) -> Identity:
         """Users, teams, tokens."""
         from thinmesh.adapters.sql.identity import SqlIdentityStore
+        from thinmesh.kernel.identity import Identity
         from thinmesh.kernel.tokens import Signer
 
-        from .home_owner import HomeIdentity
-
         signer = Signer(self.layout.keys)
-        return HomeIdentity(self.database, SqlIdentityStore(), signer, self.policy, self.audit, self.clock)
+        return Identity(self.database, SqlIdentityStore(), signer, self.policy, self.audit, self.clock)
 
     @cached_property
     def products(self) -> Products:

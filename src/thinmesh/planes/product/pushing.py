@@ -12,7 +12,7 @@ from typing import Any
 from thinmesh.kernel.contract import Table, with_ids
 from thinmesh.kernel.database import Transaction
 from thinmesh.kernel.documents import canonical, parse_descriptor
-from thinmesh.kernel.errors import Conflict, Malformed, MeshError, NotAllowed, Refused, Temporary, Violation
+from thinmesh.kernel.errors import Conflict, MeshError, NotAllowed, Refused, Temporary, Violation
 from thinmesh.kernel.ledger import Draft, ProductChange
 from thinmesh.kernel.names import fault_of_name
 from thinmesh.kernel.policy import Action, Principal
@@ -211,14 +211,14 @@ class Pushing:
         with self._backends.database.read() as tx:
             try:
                 owner = self._registration.authorize(tx, caller, descriptor, plan.before)
-            except Malformed as error:
+            except Refused as error:
                 choice = sorted(
                     caller.teams & {*(self._backends.teams.teams_of_domain(tx, plan.domain) or caller.teams)}
                 )
                 if not plan.described or len(choice) < 2:
                     raise
                 document = json.dumps({**plan.described, "owner": choice[0]}, ensure_ascii=False)
-                raise Malformed(error.detail, help=f"Say it in {file}, for example: {document}") from error
+                raise Refused(error.detail, help=f"Say it in {file}, for example: {document}") from error
         evolution = evolve(plan.before, descriptor, owner, file)
         if evolution.faults:
             faults = for_whom(self._backends, descriptor.name, evolution.faults)
