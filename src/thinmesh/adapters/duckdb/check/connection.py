@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,8 @@ from thinmesh.kernel.errors import Temporary
 from .quoting import literal
 
 Connection = Any
+# DuckDB numbers rows for less than a window does, by a column of this name, which a file may have itself.
+_NUMBER = "file_row_number"
 
 
 @contextmanager
@@ -52,6 +54,13 @@ def temporary_faults() -> Iterator[None]:
         if full or "No space left" in str(error) or "File too large" in str(error):
             raise Temporary("the disk is full", help="Make room on the disk of the home, then try again.") from error
         raise
+
+
+def numbered(relation: str, names: Iterable[str]) -> tuple[str, str]:
+    """Give a Parquet relation that numbers its rows from 0, and the SQL of that number; `names` are its columns."""
+    if any(name.lower() == _NUMBER for name in names):
+        return relation, "row_number() OVER () - 1"
+    return relation[:-1] + f", {_NUMBER} = true)", _NUMBER
 
 
 def parquet(paths: list[Path] | tuple[Path, ...], **options: str) -> str:

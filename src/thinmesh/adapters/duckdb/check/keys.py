@@ -6,15 +6,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from thinmesh.kernel.contract import Reference, Table
+from thinmesh.kernel.contract import Column, Reference, Table
 from thinmesh.kernel.errors import Example, Violation
 
-from .connection import Connection, parquet
+from .connection import Connection, numbered, parquet
 from .csv_source import violation
 from .quoting import identifier, literal
 from .records import EXAMPLES
 from .rows import Source
 
+_WHOLE = {"BIGINT": "{}", "DOUBLE": "CASE WHEN trunc({0}) = {0} THEN TRY_CAST({0} AS BIGINT) END"}
 # A position orders rows over all files of a table: file number above, row number below.
 _FILE = 1 << 40
 
@@ -33,14 +34,16 @@ class Stored:
 
     def relation(self, names: Sequence[str], *, present: bool = True) -> str:
         """Give the rows of the named columns as k0, k1, …, with `file` (-1: one that stays) and `record`."""
-        parts = [
-            f"SELECT {_keys(names)}, {n} AS file, file_row_number AS record"
-            f" FROM {parquet([path], file_row_number='true')}"
-            for n, (_, path, _) in enumerate(self.files)
-        ]
+        own = [column.name for column in self.table.columns]
+        parts = []
+        for n, (_, path, _) in enumerate(self.files):
+            relation, number = numbered(parquet([path]), own)
+            parts.append(f"SELECT {_keys(names)}, {n} AS file, {number} AS record FROM {relation}")
         if present and self.present:
             parts.append(f"SELECT {_keys(names)}, -1 AS file, 0 AS record FROM {by_id(self.table, self.present)}")
-        nothing = ", ".join(f"CAST(NULL AS {_type(self.table, name)}) AS k{n}" for n, name in enumerate(names))
+        nothing = ", ".join(
+            f"CAST(NULL AS {_column(self.table, name).sql_type}) AS k{n}" for n, name in enumerate(names)
+        )
         return " UNION ALL ".join(parts) or f"SELECT {nothing}, 0 AS file, 0 AS record WHERE FALSE"
 
 
@@ -127,8 +130,8 @@ def _dangling(child: Stored, rows: str, reference: Reference, parent: Stored | N
         return f"SELECT * FROM ({rows}) WHERE {there}"
     same = []
     for n, (here, to) in pairs:
-        alike = _type(child.table, here) == _type(parent.table, to)
-        same.append(f"c.k{n} = p.k{n}" if alike else f"c.k{n}::VARCHAR = p.k{n}::VARCHAR")
+        left, right = _comparable(_column(child.table, here), _column(parent.table, to))
+        same.append(f"{left.format(f'c.k{n}')} = {right.format(f'p.k{n}')}")
     target = parent.relation(reference.to)
     found = f"SELECT 1 FROM ({target}) AS p WHERE {' AND '.join(same)}"
     return f"SELECT * FROM ({rows}) AS c WHERE {there} AND NOT EXISTS ({found})"
@@ -161,9 +164,25 @@ def _keys(names: Sequence[str]) -> str:
     return ", ".join(f"{identifier(name)} AS k{n}" for n, name in enumerate(names))
 
 
-def _type(table: Table, name: str) -> str:
-    column = table.column(name)
-    return column.sql_type if column else "VARCHAR"
+def _comparable(one: Column, other: Column) -> tuple[str, str]:
+    """Give the forms of SQL by which values of two columns compare: numbers as numbers, all else as texts."""
+    if one.sql_type == other.sql_type:
+        return "{}", "{}"
+    if not {one.logical_type, other.logical_type} <= {"integer", "number"}:
+        return "{}::VARCHAR", "{}::VARCHAR"
+    kinds = {one.sql_type, other.sql_type}
+    if kinds == {"BIGINT", "DOUBLE"}:
+        # As doubles, different integers beyond 2^53 would be equal.
+        return _WHOLE[one.sql_type], _WHOLE[other.sql_type]
+    if "DOUBLE" in kinds:
+        return "{}::DOUBLE", "{}::DOUBLE"
+    # What 38 digits of the finer scale do not hold equals nothing of the other type.
+    scale = max(one.decimal[1] if one.decimal else 0, other.decimal[1] if other.decimal else 0)
+    return (f"TRY_CAST({{}} AS DECIMAL(38,{scale}))",) * 2
+
+
+def _column(table: Table, name: str) -> Column:
+    return table.column(name) or Column(name)
 
 
 def _target(reference: Reference) -> str:

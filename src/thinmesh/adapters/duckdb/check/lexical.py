@@ -77,7 +77,9 @@ def _decimal(text: str, precision: int, scale: int) -> str:
     after = rf"length(regexp_extract({text}, '\.([0-9]*)', 1))"
     exponent = f"TRY_CAST(regexp_extract({text}, '[eE](.*)$', 1) AS INTEGER)"
     shifted = f"{matches(text, NUMBER)} AND regexp_matches({text}, '[eE]') AND {after} - {exponent} <= {scale}"
-    return f"CASE WHEN {cast}::VARCHAR = {text} OR {plain} OR ({shifted}) THEN {cast} END"
+    # The cast looks at the digits before it shifts them, and takes 150e-2 for too large: it needs room for them.
+    wide = f"TRY_CAST(TRY_CAST({text} AS DECIMAL(38,{scale})) AS DECIMAL({precision},{scale}))"
+    return f"CASE WHEN {cast}::VARCHAR = {text} OR {plain} THEN {cast} WHEN {shifted} THEN {wide} END"
 
 
 def _boolean(text: str) -> str:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from thinmesh.kernel.contract import Table
+from thinmesh.kernel.contract import Column, Table
 from thinmesh.kernel.errors import Violation
 from thinmesh.kernel.quality_rules import bounds_of, demand, holds, refuses
 
 from .connection import Connection
 from .keys import Stored
-from .quoting import literal, literals
-from .rules import is_library
+from .quoting import literal
+from .rules import among, is_library
 
 _METRICS = ("nullValues", "missingValues", "invalidValues", "duplicateValues", "rowCount")
 
@@ -47,7 +47,8 @@ def _one(
     rule: Mapping[str, Any],
     bounds: Mapping[str, Any],
 ) -> Iterator[tuple[Violation, bool]]:
-    selected = _sql(metric, names, rule.get("arguments") or {})
+    judged = (stored.table.column(names[0]) if names else None) or Column("")
+    selected = _sql(metric, names, judged, rule.get("arguments") or {})
     relation = stored.relation(names or (stored.table.columns[0].name,))
     count, rows = connection.execute(f"SELECT {selected}, count(*) FROM ({relation})").fetchone()
     percent = str(rule.get("unit", "rows")).lower() in ("percent", "percentage", "%")
@@ -60,7 +61,7 @@ def _one(
             yield Violation(message, metric, None, stored.table.name, column, int(count) or 1), refuses(rule)
 
 
-def _sql(metric: str, names: Sequence[str], arguments: Mapping[str, Any]) -> str:
+def _sql(metric: str, names: Sequence[str], column: Column, arguments: Mapping[str, Any]) -> str:
     if metric == "rowCount":
         return "count(*)"
     keys = ", ".join(f"k{n}" for n in range(len(names)))
@@ -71,13 +72,12 @@ def _sql(metric: str, names: Sequence[str], arguments: Mapping[str, Any]) -> str
         return "count(*) FILTER (WHERE k0 IS NULL)"
     if metric == "missingValues":
         given = arguments.get("missingValues") or [None, ""]
-        texts = literals(str(one) for one in given if one is not None)
         null = "k0 IS NULL" if None in given else "FALSE"
-        return f"count(*) FILTER (WHERE {null}" + (f" OR k0::VARCHAR IN ({texts}))" if texts else ")")
+        return f"count(*) FILTER (WHERE {null} OR {among(column, 'k0', (one for one in given if one is not None))})"
     valid, pattern = arguments.get("validValues"), arguments.get("pattern")
     wrong = ["FALSE"]
     if isinstance(valid, list):
-        wrong.append(f"k0::VARCHAR NOT IN ({literals(str(one) for one in valid)})" if valid else "TRUE")
+        wrong.append(f"NOT {among(column, 'k0', valid)}")
     if isinstance(pattern, str):
         wrong.append(f"NOT regexp_matches(k0::VARCHAR, {literal(pattern)})")
     return f"count(*) FILTER (WHERE k0 IS NOT NULL AND ({' OR '.join(wrong)}))"

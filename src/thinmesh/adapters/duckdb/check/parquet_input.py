@@ -15,7 +15,7 @@ from thinmesh.kernel.errors import Violation
 from thinmesh.planes.product.model import Upload
 
 from . import lexical
-from .connection import Connection, parquet
+from .connection import Connection, numbered, parquet
 from .csv_source import tame
 from .header import Header
 from .quoting import identifier, literal
@@ -97,11 +97,11 @@ class ParquetSource:
 
     def view(self, columns: Mapping[int, Column], table: Table, *, record: bool = False) -> str:  # noqa: ARG002
         """Give the SQL of the mapped fields as c<n> (text) and v<n> (typed), with `record` (from 0) if wanted."""
-        selected = ["file_row_number AS record"] if record else []
+        relation, number = numbered(self._relation, self.header.names) if record else (self._relation, "")
+        selected = [f"{number} AS record"] if record else []
         for n in sorted(columns):
             field = identifier(self.header.names[n])
             selected += [f"{self._text(n, field)} AS c{n}", f"{self._value(n, columns[n]) or 'NULL'} AS v{n}"]
-        relation = self._relation[:-1] + (", file_row_number = true)" if record else ")")
         return f"SELECT {', '.join(selected)} FROM {relation}"
 
     def lines(self, records: Sequence[int]) -> dict[int, int]:

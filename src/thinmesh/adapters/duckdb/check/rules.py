@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal, InvalidOperation
+from fractions import Fraction
 from typing import Any
 
 from thinmesh.kernel.contract import Column, Table
@@ -30,6 +32,10 @@ _RANGES = {"i8": (-(2**7), 2**7 - 1), "i16": (-(2**15), 2**15 - 1), "i32": (-(2*
     "u32": (0, 2**32 - 1),
     "u64": (0, 2**63 - 1),
 }
+# A double holds every whole number up to here (IEEE 754).
+_EXACT = 2**53
+# DECIMAL has up to 38 digits; a bound in a contract may have as many before the point as a double has.
+_CONTEXT = Context(prec=400)
 # Formats that say no more than the type does.
 _SILENT = {"i64", "f32", "f64", "binary", "password", "yyyy-MM-dd", "HH:mm:ss"}
 _BOUNDS = (
@@ -151,30 +157,53 @@ def _bounds(column: Column, value: str) -> Iterator[tuple[str, str, str]]:
         # ODCS before 3.1 had the exclusive ones as flags beside minimum and maximum.
         flag = options.get("exclusive" + name.capitalize())
         comparison = operator + "=" if flag is True else operator
-        sql = _bound(column, bound)
-        if sql:
-            yield name, f"{value} {comparison} {sql}", f"{says} {bound}"
+        fails = _beyond(column, value, comparison, bound)
+        if fails:
+            yield name, fails, f"{says} {bound}"
 
 
-def _bound(column: Column, bound: Any) -> str | None:
-    if column.logical_type in ("integer", "number"):
-        return number(bound)
+def _beyond(column: Column, value: str, comparison: str, bound: Any) -> str | None:
+    """Give the condition that a value lies on the wrong side of a bound; NaN lies within none."""
     if column.logical_type in ("date", "time", "timestamp"):
-        return f"TRY_CAST({literal(str(bound))} AS {column.sql_type})"
-    return None
+        return f"{value} {comparison} TRY_CAST({literal(str(bound))} AS {column.sql_type})"
+    limit = number(bound)
+    if column.logical_type not in ("integer", "number") or limit is None:
+        return None
+    if column.sql_type == "DOUBLE":
+        nan = f" OR isnan({value})" if comparison.startswith("<") else ""
+        return f"{value} {comparison} {_double(limit)}{nan}"
+    return _beyond_exactly(value, comparison, limit, *_digits(column))
 
 
-def number(found: Any) -> str | None:
-    """Give a number of a contract as SQL, or nothing where it is none."""
+def _beyond_exactly(value: str, comparison: str, limit: Decimal, digits: int, scale: int) -> str:
+    """Compare with the nearest bound that the column's type holds: in SQL both would become doubles."""
+    # Values are multiples of 10^-scale: below 1.5 is below 2, and at most 1.5 is at most 1.
+    rounding = ROUND_CEILING if comparison in ("<", ">=") else ROUND_FLOOR
+    near = limit if abs(limit) >= 10**digits else limit.quantize(Decimal(1).scaleb(-scale), rounding, _CONTEXT)
+    if abs(near) < 10**digits:
+        return f"{value} {comparison} {near:f}"
+    return f"{value} IS NOT NULL" if (near > 0) == comparison.startswith("<") else "FALSE"
+
+
+def _digits(column: Column) -> tuple[int, int]:
+    """Give how many digits an integer or decimal column has before and after the point."""
+    precision, scale = column.decimal or (19, 0)
+    return precision - scale, scale
+
+
+def number(found: Any) -> Decimal | None:
+    """Give a number of a contract exactly as it is written, or nothing where it is none."""
     if isinstance(found, bool) or not isinstance(found, int | float | str):
         return None
     try:
-        value = float(found)
-    except ValueError:
+        value = Decimal(str(found).strip())
+    except InvalidOperation:
         return None
-    if not math.isfinite(value):
-        return None
-    return str(found).strip() if not isinstance(found, float) else repr(found)
+    return value if value.is_finite() else None
+
+
+def _double(found: Decimal) -> str:
+    return f"CAST('{found}' AS DOUBLE)"
 
 
 def _lengths(column: Column, text: str) -> Iterator[tuple[str, str, str]]:
@@ -211,16 +240,31 @@ def _multiple(column: Column, value: str) -> Iterator[tuple[str, str, str]]:
     step = column.options.get("multipleOf")
     if column.logical_type not in ("integer", "number") or step is None or isinstance(step, bool):
         return
-    sql = number(step)
-    if sql is None or float(step) == 0:
+    size = number(step)
+    if size is None or not 0 < abs(float(size)) < math.inf:
         return
-    if column.decimal or (column.logical_type == "integer" and float(step) == int(float(step))):
-        fails = f"{value} % {sql} <> 0"
-    else:
-        # A double is a multiple where the quotient is whole within its own precision (2^-52, some operations).
-        share = f"({value}::DOUBLE / {sql}::DOUBLE)"
-        fails = f"abs({share} - round({share})) > 1e-12 * greatest(1, abs({share}))"
+    fails = _no_multiple_of_double(value, size) if column.sql_type == "DOUBLE" else _no_multiple(column, value, size)
     yield "multipleOf", fails, f"is not a multiple of {step}"
+
+
+def _no_multiple(column: Column, value: str, step: Decimal) -> str:
+    """Compare in units of the last digit: a whole number is a multiple of a/b in lowest terms where it is one of a."""
+    digits, scale = _digits(column)
+    units = (Fraction(step) * 10**scale).numerator
+    if units >= 10 ** (digits + scale):
+        return f"{value} <> 0"
+    exact = f"{Decimal(units).scaleb(-scale, _CONTEXT):f}"
+    return f"{value} % {f'CAST({literal(exact)} AS {column.sql_type})' if column.decimal else exact} <> 0"
+
+
+def _no_multiple_of_double(value: str, step: Decimal) -> str:
+    rest = f"{value} % {_double(step)} <> 0"
+    if Fraction(step) == Fraction(float(step)):
+        return rest
+    # 0.1 is no double: 0.3 is a multiple where the quotient is whole but for 4 units in its last place (2^-52).
+    share = f"({value} / {_double(step)})"
+    near = f"abs({share}) < {_EXACT} AND abs({share} - round({share})) <= {4 * 2**-52} * abs({share})"
+    return f"{rest} AND NOT ({near})"
 
 
 def _forms(column: Column, text: str, value: str) -> Iterator[tuple[str, str, str]]:
@@ -229,8 +273,7 @@ def _forms(column: Column, text: str, value: str) -> Iterator[tuple[str, str, st
         if column.logical_type == "string":
             listed = f"{text} IN ({literals(values)})" if values else "FALSE"
         else:
-            casts = ", ".join(f"TRY_CAST({literal(one)} AS {column.sql_type})" for one in values)
-            listed = f"coalesce({value} IN ({casts}), FALSE)" if values else "FALSE"
+            listed = among(column, value, values)
         shown = ", ".join(values[:8]) + (", …" if len(values) > 8 else "")
         yield "enum", f"{value} IS NOT NULL AND NOT {listed}", f"is not one of {shown}"
     if column.logical_type != "string":
@@ -241,6 +284,29 @@ def _forms(column: Column, text: str, value: str) -> Iterator[tuple[str, str, st
     form = column.options.get("format")
     if form in FORMATS:
         yield "format", f"NOT {lexical.matches(text, FORMATS[form])}", f"is not of the form {form}"
+
+
+def among(column: Column, value: str, allowed: Iterable[Any]) -> str:
+    """Give the condition that a typed value equals one that a contract lists; what is not of the type equals none."""
+    typed = [sql for sql in (_typed(column, _plain(one)) for one in allowed) if sql]
+    return f"coalesce({value} IN ({', '.join(typed)}), FALSE)" if typed else "FALSE"
+
+
+def _typed(column: Column, text: str) -> str | None:
+    """Give a listed value as SQL of the column's type, or nothing where the type does not hold it."""
+    kind = column.sql_type
+    if kind == "VARCHAR":
+        return literal(text)
+    if column.logical_type in ("integer", "number") and kind != "DOUBLE":
+        exact, (digits, scale) = number(text), _digits(column)
+        if exact is None or abs(exact) >= 10**digits:
+            return None
+        # A cast would round the digits that the type has no place for.
+        near = exact.quantize(Decimal(1).scaleb(-scale), ROUND_FLOOR, _CONTEXT)
+        return f"{near:f}" if near == exact else None
+    if kind == "BOOLEAN" and text.lower() not in ("true", "false"):
+        return None
+    return f"TRY_CAST({literal(text)} AS {kind})"
 
 
 def _plain(value: Any) -> str:
