@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -29,9 +29,9 @@ from .metrics import measure, metric_columns
 from .parquet_input import ParquetSource, readable
 from .quoting import identifier
 from .rows import Source, copy, load
-from .rules import unchecked
+from .rules import custom, unchecked
 from .scan import BLOCK, Unreadable
-from .survey import Survey, survey
+from .survey import EXACT, Survey, survey
 from .uploads import ending
 
 # What people use as keys; a measured number that happens to be distinct is none.
@@ -146,7 +146,8 @@ class Check:
                 run.sources.remove(source)
         if not surveys:
             return
-        found = infer(run.input.name, run.table, surveys, appended=bool(run.input.present))
+        wide = self._wide(run, surveys)
+        found = infer(run.input.name, run.table, surveys, appended=bool(run.input.present), wide=wide)
         if run.table is not None and found.changed:
             self._restage(run, run.table, found)
         run.table, run.widened = found.table, found.widened
@@ -161,6 +162,22 @@ class Check:
                 and first[column.header].distinct
             )[:_KEYS_SHOWN]
 
+    def _wide(self, run: _Run, surveys: Sequence[Survey]) -> list[str]:
+        """Name the columns whose rows that stay hold integers beyond 2^53, where these would become numbers."""
+        if run.table is None or not run.input.present:
+            return []
+        asked = [
+            identifier(column.name)
+            for column in run.table.columns
+            if column.logical_type == "integer"
+            and any(column.header in one.fields and one.fields[column.header].kind == "number" for one in surveys)
+        ]
+        if not asked:
+            return []
+        beyond = ", ".join(f"bool_or({name} NOT BETWEEN -{EXACT} AND {EXACT})" for name in asked)
+        row = self._connection.execute(f"SELECT {beyond} FROM {by_id(run.table, run.input.present)}").fetchone()
+        return [name.strip('"') for name, found in zip(asked, row, strict=True) if found]
+
     def _survey(self, source: CsvSource | ParquetSource) -> Survey:
         self._progress(f"infer {source.name}", 0, source.size)
         return (
@@ -172,7 +189,10 @@ class Check:
         selected = []
         for column in before.columns:
             wider = found.table.column(column.name) or column
-            selected.append(f"CAST({identifier(column.name)} AS {wider.sql_type}) AS {identifier(column.name)}")
+            # A provisional text holds null tokens only: in any other type they are no values.
+            untyped = custom(column, "provisional") and wider.sql_type != column.sql_type
+            value = "NULL" if untyped else identifier(column.name)
+            selected.append(f"CAST({value} AS {wider.sql_type}) AS {identifier(column.name)}")
         for n, path in enumerate(run.input.present):
             target = self._target(f"{run.input.name}-present-{n}.parquet")
             select = f"SELECT {', '.join(selected)} FROM {by_id(before, [path])}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -25,10 +25,13 @@ class Inferred:
     changed: tuple[str, ...] = ()
 
 
-def infer(name: str, known: Table | None, surveys: Sequence[Survey], *, appended: bool) -> Inferred:
+def infer(
+    name: str, known: Table | None, surveys: Sequence[Survey], *, appended: bool, wide: Collection[str] = ()
+) -> Inferred:
     """Infer a table from surveys of all its files; `known` is the provisional table that they may widen.
 
-    `appended`: rows under `known` stay, so that a new column is empty in them.
+    `appended`: rows under `known` stay, so that a new column is empty in them. `wide` are those of its columns that
+    hold integers beyond 2^53 in these rows.
     """
     rows = sum(survey.rows for survey in surveys)
     headers = list(dict.fromkeys(header for survey in surveys for header in survey.fields if header.strip()))
@@ -36,7 +39,8 @@ def infer(name: str, known: Table | None, surveys: Sequence[Survey], *, appended
     names = {column.name for column in old.values()}
     columns, words, changed = [], [], []
     for header, column in old.items():
-        wider, said = _widen(column, [survey.fields[header] for survey in surveys if header in survey.fields])
+        found_here = [survey.fields[header] for survey in surveys if header in survey.fields]
+        wider, said = _widen(column, found_here, column.name in wide)
         columns.append(wider)
         words += said
         changed += [column.name] if wider.sql_type != column.sql_type else []
@@ -55,11 +59,13 @@ def infer(name: str, known: Table | None, surveys: Sequence[Survey], *, appended
     return Inferred(with_ids(table, known), tuple(words), tuple(changed))
 
 
-def _widen(column: Column, found: Sequence[Found]) -> tuple[Column, list[str]]:
-    before = Found(None if custom(column, "provisional") else _kind(column), decimal=column.decimal)
+def _widen(column: Column, found: Sequence[Found], wide: bool) -> tuple[Column, list[str]]:
+    marks = custom(column, "provisional")
+    held = tuple(marks) if isinstance(marks, list | tuple) else ()
+    before = Found(None if marks else _kind(column), tokens=held, decimal=column.decimal, wide=wide)
     new = _join(found)
     joined = _join([before, new])
-    tokens = tuple(dict.fromkeys((*(custom(column, "null") or ()), *new.tokens)))
+    tokens = tuple(dict.fromkeys((*(custom(column, "null") or ()), *held, *new.tokens)))
     words = []
     wider = _typed(column, replace(joined, tokens=tokens))
     if before.kind is not None and wider.sql_type != column.sql_type:
@@ -84,7 +90,8 @@ def _join(found: Iterable[Found]) -> Found:
         # What is text keeps its tokens as texts: there they are values.
         tokens = () if kind == "string" else tokens
         empty, marked = result.empty + one.empty, result.marked + one.marked
-        result = Found(kind, empty, marked, tokens, result.distinct and one.distinct, decimal)
+        wide = result.wide or one.wide
+        result = Found(kind, empty, marked, tokens, result.distinct and one.distinct, decimal, wide)
     return result
 
 
@@ -98,7 +105,7 @@ def _wider(a: Found, b: Found) -> tuple[str | None, tuple[int, int] | None]:
         scale = max(a.decimal[1], b.decimal[1])
         digits = max(a.decimal[0] - a.decimal[1], b.decimal[0] - b.decimal[1])
         return ("number", (digits + scale, scale)) if digits + scale <= 38 else ("string", None)
-    if {a.kind, b.kind} <= {"integer", "number"}:
+    if {a.kind, b.kind} <= {"integer", "number"} and not a.wide and not b.wide:
         return "number", None
     return "string", None
 
@@ -115,7 +122,8 @@ def _typed(column: Column, found: Found) -> Column:
         kind, options = "timestamp", {**options, "timezone": True}
     marks: dict[str, Any] = {
         "null": list(found.tokens) if found.tokens and kind != "string" else None,
-        "provisional": True if found.kind is None else None,
+        # The tokens that such a column holds are its values, until it takes a type in which they are none.
+        "provisional": (list(found.tokens) or True) if found.kind is None else None,
     }
     physical = "DECIMAL({},{})".format(*found.decimal) if found.decimal else None
     return replace(

@@ -25,8 +25,12 @@ _SAMPLE = 2048
 # Fields judged by one statement (2048 rows of them are in memory at once), and values in a sample and looked at for
 # repetitions: all bound memory and time for wide files.
 _AT_ONCE, _SAMPLED, _CELLS = 200, 100_000, 20_000
+# A double holds every whole number up to here (IEEE 754).
+EXACT = 2**53
 _MISFIT = 1 << len(TOKENS)
-# At most 18 digits before the point, no leading zero and no plus: anything else is a code, not a quantity.
+# The guess for fields in which every value is a null token.
+_MARKED = "marked"
+# At most 18 digits, no leading zero and no plus: anything else is a code, not a quantity.
 _INTEGER = "-?(?:0|[1-9][0-9]{0,17})"
 _NUMBER = r"-?(?:(?:0|[1-9][0-9]{0,17})(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
 
@@ -36,12 +40,30 @@ def _of(kind: str, **options: object) -> Callable[[str], str]:
     return lambda text: f"({lexical.value(column, text)}) IS NOT NULL"
 
 
+def _number(text: str) -> str:
+    """Give the condition that a text is a number of which a double keeps the digits."""
+    mantissa = f"regexp_extract({text}, '[^eE]*')"
+    digits = f"length(ltrim(replace({mantissa}, '.', ''), '-0'))"
+    double = f"TRY_CAST({text} AS DOUBLE)"
+    kept = [
+        lexical.matches(text, _NUMBER),
+        f"isfinite({double})",
+        f"({double} <> 0 OR NOT regexp_matches({mantissa}, '[1-9]'))",
+        f"(length({text}) <= 18 OR {digits} <= 18)",
+        f"NOT ({_wide(text)})",
+    ]
+    return f"({' AND '.join(kept)} OR {text} IN ('Infinity', '-Infinity'))"
+
+
+def _wide(text: str) -> str:
+    """Give the condition that a text is an integer beyond 2^53, to which a double keeps no digits."""
+    whole = f"TRY_CAST(regexp_extract({text}, '^-?[0-9]+$') AS BIGINT)"
+    return f"length({text}) > 15 AND coalesce(abs({whole}) > {EXACT}, FALSE)"
+
+
 _KINDS: dict[str, Callable[[str], str]] = {
     "integer": lambda text: lexical.matches(text, _INTEGER),
-    "number": lambda text: (
-        f"({lexical.matches(text, _NUMBER)} AND isfinite(TRY_CAST({text} AS DOUBLE))"
-        f" OR {text} IN ('Infinity', '-Infinity'))"
-    ),
+    "number": _number,
     "boolean": _of("boolean"),
     "date": _of("date"),
     "time": _of("time"),
@@ -52,10 +74,10 @@ _KINDS: dict[str, Callable[[str], str]] = {
 
 @dataclass(slots=True)
 class Found:
-    """What is known of one field: `kind` is None where it has no value at all.
+    """What is known of one field: `kind` is None where it has no value but null tokens.
 
     `empty` counts fields without a value, `marked` those with a null token; `distinct` is False once a value was
-    seen twice.
+    seen twice; `wide` tells that an integer lies beyond 2^53.
     """
 
     kind: str | None
@@ -64,11 +86,12 @@ class Found:
     tokens: tuple[str, ...] = ()
     distinct: bool = True
     decimal: tuple[int, int] | None = None
+    wide: bool = False
 
     @property
     def nulls(self) -> int:
         """Count the rows without a value: in a text a null token is a value."""
-        return self.empty + (0 if self.kind in (None, "string") else self.marked)
+        return self.empty + (0 if self.kind == "string" else self.marked)
 
 
 @dataclass(slots=True)
@@ -142,7 +165,7 @@ def _guess(counts: tuple[int, int, dict[str, int]]) -> str | None:
     values, others, failing = counts
     if not values:
         return None
-    return next((kind for kind, count in failing.items() if not count), "string") if others else "string"
+    return next((kind for kind, count in failing.items() if not count), "string") if others else _MARKED
 
 
 def _distinct(connection: Connection, relation: str, width: int) -> set[int]:
@@ -160,20 +183,24 @@ def _confirm(
     tokens only where the form does not fit, which plain conditions beside an aggregate would not.
     """
     coded = f"SELECT n, v, {_code(guesses)} AS s FROM ({_values(relation, list(guesses))})"
-    counted = f"SELECT n, count(*), count(v), bit_or(s), count(nullif(s, 0)) FROM ({coded}) GROUP BY n"
+    counted = (
+        f"SELECT n, count(*), count(v), bit_or(s), count(nullif(s, 0)), bool_or({_wide('v')}) FROM ({coded}) GROUP BY n"
+    )
     counts = {row[0]: row[1:] for row in connection.execute(counted).fetchall()}
     found: dict[int, Found | None] = {}
     rows = 0
     for n, kind in guesses.items():
-        rows, values, bits, marked = counts.get(n, (0, 0, None, 0))
+        rows, values, bits, marked, wide = counts.get(n, (0, 0, None, 0, None))
         refuted = (bits or 0) >= _MISFIT or (kind is None and values)
         seen = tuple(token for bit, token in enumerate(TOKENS) if (bits or 0) >> bit & 1)
-        found[n] = None if refuted else Found(kind, rows - values, marked, seen)
+        sure = None if kind == _MARKED else kind
+        found[n] = None if refuted else Found(sure, rows - values, marked, seen, wide=sure == "integer" and bool(wide))
     return rows, found
 
 
 def _code(guesses: dict[int, str | None]) -> str:
-    forms = ""
+    marked = [n for n, guess in guesses.items() if guess == _MARKED]
+    forms = f" WHEN n IN ({', '.join(map(str, marked))}) THEN FALSE" if marked else ""
     for kind, fits in _KINDS.items():
         fields = [n for n, guess in guesses.items() if guess == kind]
         forms += f" WHEN n IN ({', '.join(map(str, fields))}) THEN {fits('v')}" if fields else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from pyarrow import parquet as pq
 
 from thinmesh.adapters.duckdb.check.rules import custom
 from thinmesh.kernel.contract import Column
@@ -161,3 +162,50 @@ def test_every_field_of_a_wide_file_is_judged_by_itself():
     kinds = ["BIGINT", "DOUBLE", "BOOLEAN", "VARCHAR", "VARCHAR", "VARCHAR", "DATE"]
     expected = {f"c{n}": "VARCHAR" if n >= 693 else kinds[n % 7] for n in range(700)}
     assert (types(result), result.rows) == (expected, 901)
+
+
+def test_null_tokens_alone_are_no_type_yet():
+    late = check(("a,b\n" + "NA,x\n" * 2100 + "7,x\n").encode(), None)
+    assert types(late) == {"a": "BIGINT", "b": "VARCHAR"}
+    apart = check_files({"t/a.csv": b"k,a\n1,NA\n", "t/b.csv": b"k,a\n2,7\n"}, None)
+    assert types(apart)["a"] == "BIGINT"
+    assert rows_of(apart) == [(1, None), (2, 7)]
+    assert not apart.tables[0].table.column("a").required
+
+
+def test_a_file_of_null_tokens_widens_no_type():
+    for value, kind in ((b"7", "BIGINT"), (b"2020-01-01", "DATE"), (b"x", "VARCHAR")):
+        first = check(b"k,a\n1," + value + b"\n", None)
+        again = check(b"k,a\n2,NA\n", first.tables[0].table)
+        assert types(again)["a"] == kind
+        assert rows_of(again)[0][1] == ("NA" if kind == "VARCHAR" else None)
+
+
+def test_tokens_become_nulls_where_their_column_takes_its_first_type():
+    first = check(b"k,a\n1,NA\n", None)
+    assert custom(first.tables[0].table.column("a"), "provisional") == ["NA"]
+    again = check_files(
+        {"t.csv": b"k,a\n2,7\n"}, first.tables[0].table, present=[file.path for file in first.tables[0].files]
+    )
+    assert types(again)["a"] == "BIGINT"
+    assert custom(again.tables[0].table.column("a"), "null") == ["NA"]
+    assert pq.read_table(again.tables[0].restaged[0].path).column("a").to_pylist() == [None]
+
+
+def test_numbers_that_a_double_cannot_keep_are_texts():
+    head = "frac,long,tiny,mixed,short,small,zero\n"
+    body = "1234567890.123456789,0.1234567890123456789012,1e-400,9007199254740993,1.5,0.000000000000000000123,0e-400\n"
+    assert types(check((head + body + "1,1,1,0.5,2,0.5,0.5\n").encode(), None)) == {
+        **dict.fromkeys(("frac", "long", "tiny", "mixed"), "VARCHAR"),
+        **dict.fromkeys(("short", "small", "zero"), "DOUBLE"),
+    }
+
+
+def test_large_integers_do_not_become_doubles():
+    first = check(b"a\n9007199254740993\n", None)
+    present = [file.path for file in first.tables[0].files]
+    again = check_files({"t.csv": b"a\n1.5\n"}, first.tables[0].table, present=present)
+    assert types(again)["a"] == "VARCHAR"
+    assert pq.read_table(again.tables[0].restaged[0].path).column("a").to_pylist() == ["9007199254740993"]
+    files = {"t/a.csv": b"a\n9007199254740993\n", "t/b.csv": b"a\n1.5\n"}
+    assert types(check_files(files, None)) == {"a": "VARCHAR"}
