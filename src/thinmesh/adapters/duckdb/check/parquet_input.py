@@ -29,6 +29,10 @@ _TEXT = {"VARCHAR", "JSON", "UUID"}
 _MOMENTS = {"TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS"}
 # A double holds every whole number up to 2^53, and every decimal of up to 15 digits (IEEE 754).
 _EXACT, _DIGITS = 2**53, 15
+# The types with nanoseconds, of which whole microseconds are taken.
+_FINER = {"TIMESTAMP": "TIMESTAMP_NS", "TIMESTAMP WITH TIME ZONE": "TIMESTAMPTZ_NS", "TIME": "TIME_NS"}
+_FINE = "INT96 with digits below a microsecond"
+_LONGEST = 38
 _YEARS = {
     "DATE": "BETWEEN DATE '0001-01-01' AND DATE '9999-12-31'",
     "TIMESTAMP": "BETWEEN TIMESTAMP '0001-01-01' AND TIMESTAMP '9999-12-31 23:59:59.999999'",
@@ -64,14 +68,20 @@ class ParquetSource:
         self.size = upload.path.stat().st_size
         with readable():
             described = connection.execute(f"DESCRIBE SELECT * FROM {self._relation}").fetchall()
+            written = _written(connection, path)
             sizes = f"SELECT coalesce(sum(total_uncompressed_size), 0) FROM parquet_metadata({literal(str(path))})"
             unpacked = int(connection.execute(sizes).fetchone()[0])
             self.records = int(connection.execute(f"SELECT count(*) FROM {self._relation}").fetchone()[0])
         # Runs of equal values take no room in the file: a row counts as one byte at least.
         if limit and max(unpacked, self.records, self.size) > limit:
             raise Unreadable("too_large", f"holds more than the {limit} bytes that are taken")
-        self.header = Header(tuple(str(one[0]) for one in described), 0)
-        self._types = [str(one[1]) for one in described]
+        # DuckDB renames what differs in case alone; the header is what the file says.
+        self._fields = [identifier(str(one[0])) for one in described]
+        self.header = Header(tuple(name for name, _ in written), 0)
+        self._types = [kind or str(one[1]).strip('"') for one, (_, kind) in zip(described, written, strict=True)]
+        for n, kind in enumerate(self._types):
+            if kind == "INT96":
+                self._types[n] = _FINE if _is_fine(path, self.header.names[n]) else "TIMESTAMP"
 
     def delimiter_fault(self, table: Table | None) -> str | None:  # noqa: ARG002 (the same question is put to a CSV)
         """Say nothing: Parquet has no delimiter."""
@@ -97,12 +107,15 @@ class ParquetSource:
 
     def view(self, columns: Mapping[int, Column], table: Table, *, record: bool = False) -> str:  # noqa: ARG002
         """Give the SQL of the mapped fields as c<n> (text) and v<n> (typed), with `record` (from 0) if wanted."""
-        relation, number = numbered(self._relation, self.header.names) if record else (self._relation, "")
+        names = [name.strip('"') for name in self._fields]
+        relation, number = numbered(self._relation, names) if record else (self._relation, "")
         selected = [f"{number} AS record"] if record else []
         for n in sorted(columns):
-            field = identifier(self.header.names[n])
+            field = self._fields[n]
             selected += [f"{self._text(n, field)} AS c{n}", f"{self._value(n, columns[n]) or 'NULL'} AS v{n}"]
-        return f"SELECT {', '.join(selected)} FROM {relation}"
+        # A page that no rule needs is read all the same: it may be damaged.
+        whole = " AND ".join(f"hash({self._fields[n]}) IS NOT NULL" for n in sorted(columns)) or "TRUE"
+        return f"SELECT {', '.join(selected)} FROM {relation} WHERE {whole}"
 
     def lines(self, records: Sequence[int]) -> dict[int, int]:
         """Give the row numbers of records, from 1."""
@@ -110,15 +123,22 @@ class ParquetSource:
 
     def survey(self, connection: Connection) -> Survey:
         """Give the kinds that the schema says, and count what is empty."""
-        fields = [identifier(name) for name in self.header.names]
-        counts = ", ".join(f"count({field})" for field in fields)
+        fields = list(zip(self._fields, self._types, strict=True))
+        counts = ", ".join(f"count({field})" for field, _ in fields)
+        wide = ", ".join(_wide(field) if kind in _WHOLE - _SMALL else "FALSE" for field, kind in fields)
         with readable():
-            row = connection.execute(f"SELECT count(*), {counts} FROM {self._relation}").fetchone()
+            row = connection.execute(f"SELECT count(*), {counts}, {wide} FROM {self._relation}").fetchone()
         found = Survey(row[0])
-        for name, kind, values in zip(self.header.names, self._types, row[1:], strict=True):
+        values, beyond = row[1 : len(fields) + 1], row[len(fields) + 1 :]
+        for n, name in enumerate(self.header.names):
+            if not values[n]:
+                # Without a value it fits whatever type the column has or gets.
+                self._types[n] = "NULL"
+            kind = self._types[n]
             decimal = _DECIMAL.fullmatch(kind)
             digits = (int(decimal[1]), int(decimal[2])) if decimal else None
-            found.fields[name] = Found(_kind(kind) if values else None, row[0] - values, decimal=digits)
+            one = Found(_kind(kind) if values[n] else None, row[0] - values[n], decimal=digits, wide=bool(beyond[n]))
+            found.fields.setdefault(name, one)
         return found
 
     def _text(self, n: int, field: str) -> str:
@@ -126,7 +146,9 @@ class ParquetSource:
 
     def _value(self, n: int, column: Column) -> str | None:
         """Give the typed value of a field as SQL (NULL where it would lose something), or nothing if it never fits."""
-        field, kind, wanted = identifier(self.header.names[n]), self._types[n], column.sql_type
+        field, kind, wanted = self._fields[n], self._types[n], column.sql_type
+        if kind == "NULL":
+            return f"CAST(NULL AS {wanted})"
         if column.logical_type in ("object", "array"):
             fits = kind in _TEXT or _nested(kind)
             return lexical.value(column, self._text(n, field)) if fits else None
@@ -136,9 +158,11 @@ class ParquetSource:
         if column.decimal or wanted in ("BIGINT", "DOUBLE"):
             return _number(field, kind, column, cast)
         if wanted in ("DATE", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE"):
-            fits = kind == wanted or (wanted == "TIMESTAMP" and kind in _MOMENTS)
-            exact = f" AND {field}::VARCHAR = {field}::TIMESTAMP::VARCHAR" if kind == "TIMESTAMP_NS" else ""
+            fits = kind == wanted or kind == _FINER.get(wanted) or (wanted == "TIMESTAMP" and kind in _MOMENTS)
+            exact = f" AND {field} = {cast}::{kind}" if kind == _FINER.get(wanted) else ""
             return f"CASE WHEN {cast} {_YEARS[wanted]}{exact} THEN {cast} END" if fits else None
+        if kind == _FINER.get(wanted):
+            return f"CASE WHEN {field} = {cast}::{kind} THEN {cast} END"
         return cast if kind == wanted else None
 
 
@@ -162,10 +186,47 @@ def _kind(kind: str) -> str:
         return "number"
     if kind in _MOMENTS:
         return "timestamp"
-    simple = {"BOOLEAN": "boolean", "DATE": "date", "TIME": "time", "TIMESTAMP WITH TIME ZONE": "zoned"}
+    simple = {"BOOLEAN": "boolean", "DATE": "date", "TIME": "time", "TIME_NS": "time"}
+    simple |= {"TIMESTAMP WITH TIME ZONE": "zoned", "TIMESTAMPTZ_NS": "zoned"}
     if _nested(kind):
         return "array" if kind.endswith("]") else "object"
     return simple.get(kind, "string")
+
+
+def _wide(field: str) -> str:
+    return f"bool_or({field} NOT BETWEEN -{_EXACT} AND {_EXACT})"
+
+
+def _written(connection: Connection, path: Path) -> list[tuple[str, str | None]]:
+    """Give the names of a file's columns as they stand in it, and the types that DuckDB takes for others."""
+    selected = "name, coalesce(num_children, 0), type, precision"
+    rows = connection.execute(f"SELECT {selected} FROM parquet_schema({literal(str(path))}) OFFSET 1").fetchall()
+    found: list[tuple[str, str | None]] = []
+    inside = 0
+    for name, children, kind, precision in rows:
+        if not inside:
+            # Decimals of more digits than DuckDB has become doubles.
+            large = f"decimal of {precision} digits" if precision and precision > _LONGEST else None
+            found.append((str(name), large or ("INT96" if kind == "INT96" else None)))
+        inside = max(inside - 1, 0) + children
+    return found
+
+
+def _is_fine(path: Path, name: str) -> bool:
+    """Tell whether a column of the old type INT96 has digits below a microsecond, which DuckDB drops."""
+    import pyarrow
+    from pyarrow.parquet import ParquetFile
+
+    def moments(unit: str) -> Iterator[Any]:
+        for batch in ParquetFile(path, coerce_int96_timestamp_unit=unit).iter_batches(columns=[name]):
+            yield batch.column(0).drop_null().view(pyarrow.int64()).to_numpy(zero_copy_only=False)
+
+    try:
+        # Far years overflow as nanoseconds, and do so equally on both sides.
+        pairs = zip(moments("ns"), moments("us"), strict=True)
+        return any(bool((nanos != micros * 1000).any()) for nanos, micros in pairs)
+    except (pyarrow.ArrowException, OSError) as error:
+        raise Unreadable("truncated", f"cannot be read as Parquet: {_first_line(error)}") from error
 
 
 def _nested(kind: str) -> bool:

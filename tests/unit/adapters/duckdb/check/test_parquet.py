@@ -103,3 +103,83 @@ def test_damage_inside_the_pages_is_a_fault_of_the_file():
     data[10:3000] = b"\xff" * 2990
     for contract in (table("t", Column("v")), None):
         assert set(counts(check(bytes(data), contract, "t.parquet"))) == {("truncated", None)}
+
+
+def written(data, **options):
+    out = io.BytesIO()
+    parquet.write_table(pa.table(data), out, **options)
+    return out.getvalue()
+
+
+def inferred(data, **options):
+    result = check(written(data, **options), None, "t.parquet")
+    return [column.sql_type for column in result.tables[0].table.columns] if result.ok else counts(result)
+
+
+FINE = [1577836800000000000, 1577836800000001000]
+
+
+@pytest.mark.parametrize(
+    ("kind", "column"),
+    [
+        (pa.timestamp("ns", "UTC"), Column("v", "timestamp", options={"timezone": True})),
+        (pa.timestamp("ns"), Column("v", "timestamp")),
+        (pa.time64("ns"), Column("v", "time")),
+    ],
+)
+def test_nanoseconds_are_taken_where_they_are_whole_microseconds(kind, column):
+    scale = 1577836800000000000 if kind == pa.time64("ns") else 0
+    good = pa.array([one - scale for one in FINE], pa.int64()).cast(kind)
+    bad = pa.array([FINE[1] + 1 - scale], pa.int64()).cast(kind)
+    assert check(parquet_of(v=good), table("t", column), "t.parquet").ok
+    assert counts(check(parquet_of(v=bad), table("t", column), "t.parquet")) == {("type", "v"): 1}
+    assert inferred({"v": good}) == [column.sql_type]
+
+
+def test_old_timestamps_lose_no_digits():
+    t = table("t", Column("v", "timestamp"))
+    for values, faults in ((FINE, {}), ([FINE[0] + 1, None], {("type", "v"): 2})):
+        data = written({"v": pa.array(values, pa.timestamp("ns"))}, use_deprecated_int96_timestamps=True)
+        assert counts(check(data, t, "t.parquet")) == faults
+
+
+def test_a_column_without_values_has_no_type_yet():
+    assert inferred({"k": [1, 2], "a": pa.nulls(2), "b": pa.array([None, None], pa.int32())}) == [
+        "BIGINT",
+        "VARCHAR",
+        "VARCHAR",
+    ]
+    assert check(parquet_of(v=pa.nulls(2)), table("t", Column("v", "integer")), "t.parquet").ok
+
+
+def test_more_digits_than_a_decimal_has_are_refused():
+    value = decimal.Decimal("12345678901234567890123456789012345678901.5")
+    assert inferred({"v": pa.array([value], pa.decimal256(50, 1))}) == {("type", "v"): 1}
+
+
+def test_large_integers_beside_fractions_become_texts():
+    first = check(parquet_of(v=pa.array([2**53 + 1])), None, "t.parquet")
+    again = check(b"v\n1.5\n", first.tables[0].table, "t.csv", present=[file.path for file in first.tables[0].files])
+    assert [column.sql_type for column in again.tables[0].table.columns] == ["VARCHAR"]
+
+
+def test_names_that_differ_in_case_alone_are_two_columns():
+    t = table("t", Column("a", "integer"), Column("b", "integer", physical_name="A"))
+    assert rows_of(check(parquet_of(a=[1], A=[2]), t, "t.parquet")) == [(1, 2)]
+
+
+def test_a_column_may_be_called_as_duckdb_calls_its_row_numbers():
+    t = table("t", Column("file_row_number", "integer", required=True))
+    result = check(parquet_of(file_row_number=[1, None]), t, "t.parquet")
+    assert places(result, "required") == [(2, 1)]
+
+
+@pytest.mark.parametrize("values", [[f"x{n}" for n in range(1000)], list(range(1000))])
+def test_every_column_is_read_to_its_end(values):
+    data = written({"k": [1] * 1000, "v": values}, compression="none", use_dictionary=False, data_page_size=512)
+    damaged = data[: len(data) // 2] + b"\xff" * 100 + data[len(data) // 2 + 100 :]
+    t = table("t", Column("k", "integer"), Column("v", "string" if isinstance(values[0], str) else "integer"))
+    assert check(data, t, "t.parquet", stage=False).ok
+    assert check(damaged, t, "t.parquet", stage=False).ok == check(damaged, t, "t.parquet").ok
+    if isinstance(values[0], str):
+        assert not check(damaged, t, "t.parquet", stage=False).ok
