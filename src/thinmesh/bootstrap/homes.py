@@ -107,12 +107,14 @@ def _make_current(platform: Platform, mode: str) -> None:
             raise
 
 
-def check_standalone(contract: bytes, uploads: Sequence[Upload], progress: Progress) -> Checked:
-    """Check files against a contract document, without a platform."""
+def check_standalone(
+    contract: bytes, uploads: Sequence[Upload], progress: Progress, *, file: str = "contract.yaml"
+) -> Checked:
+    """Check files against a contract document, which messages call `file`, without a platform."""
     from thinmesh.adapters.duckdb.check.checker import DuckdbChecker
     from thinmesh.planes.product.standalone import check
 
-    return check(DuckdbChecker(), contract, uploads, progress)
+    return check(DuckdbChecker(), contract, uploads, progress, file=file)
 
 
 def restore_home(path: Path, backup: Path) -> Restored:

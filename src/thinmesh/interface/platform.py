@@ -58,7 +58,7 @@ class Bootstrap(Protocol):
     def restore_home(self, path: Path, backup: Path) -> Any:
         """Make a home from a backup."""
 
-    def check_standalone(self, contract: bytes, uploads: Sequence[Upload], progress: Progress) -> Any:
+    def check_standalone(self, contract: bytes, uploads: Sequence[Upload], progress: Progress, *, file: str) -> Any:
         """Check files against a contract document, without a platform."""
 
 

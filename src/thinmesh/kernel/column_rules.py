@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date, datetime, time
 from typing import Any
 
@@ -43,6 +43,19 @@ def check_options(fields: Fields, column: Column) -> None:
     known = _OPTIONS | _VECTOR if column.extra.get("logicalType") == "vector" else _OPTIONS
     options.report_unknown(known, "logicalTypeOptions")
     _check_order(options, column)
+
+
+def unchecked_options(column: Column) -> Iterator[str]:
+    """Name the options that data is not held against: unknown ones, and bounds that are no value of the type."""
+    for name, value in column.options.items():
+        if value is None:
+            continue
+        if name not in _OPTIONS | _VECTOR or (name == "required" and column.logical_type == "object"):
+            yield f"option {name}"[:200]
+        elif name in _BOUNDS and column.logical_type in ("date", "time", "timestamp") and not isinstance(value, bool):
+            fault = fault_of_moment(str(value), column)
+            if fault:
+                yield f"{name}: {fault}"
 
 
 def check_values(fields: Fields, column: Column) -> None:

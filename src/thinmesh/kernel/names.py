@@ -76,8 +76,12 @@ def fault_of_user_shape(name: object) -> str:
 
 def nearest(name: str, known: Iterable[str], likeness: float = 0.6) -> str | None:
     """Give the known name nearest to `name`, or nothing where none is as like it (0 to 1)."""
+    known = list(known)
+    for each in known:
+        if each.lower() == name.lower():
+            return each
     # The likeness of long texts takes time in the square of their length, and nobody slips in a name that long.
-    found = get_close_matches(name, list(known), n=1, cutoff=likeness) if len(name) <= 200 else None
+    found = get_close_matches(name, known, n=1, cutoff=likeness) if len(name) <= 200 else None
     return found[0] if found else None
 
 

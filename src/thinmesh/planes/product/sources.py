@@ -51,13 +51,14 @@ def by_table(uploads: Sequence[Upload], known: Sequence[str] = ()) -> dict[str, 
 def _table_of(name: str) -> tuple[str, str | None]:
     parts = Path(name).parts
     folder, file = (parts[-2] if len(parts) > 1 else ""), (parts[-1] if parts else "")
-    stem, _, ending = file.partition(".")
-    if f".{ending}".lower() not in FORMATS:
+    stem = file.partition(".")[0]
+    if not file.lower().endswith(FORMATS):
         return stem, f"{file!r} is not a {', '.join(FORMATS)} file"
     table = folder or stem
     fault = fault_of_name(table, "table")
     if fault and not folder and not fault_of_name(legal_name(stem), "table"):
-        fault = f"{file!r} names no table: call it {legal_name(stem)}.{ending.lower()}"
+        ending = next(ending for ending in reversed(FORMATS) if file.lower().endswith(ending))
+        fault = f"{file!r} names no table: call it {legal_name(stem)}{ending}"
     return table, fault
 
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from thinmesh.kernel.contract import with_ids
-from thinmesh.kernel.documents import parse_descriptor
-from thinmesh.kernel.errors import Refused, Violation
+from thinmesh.kernel.documents import contract_tables
+from thinmesh.kernel.errors import Violation
 from thinmesh.kernel.names import nearest
 
 from .backend import Checker
@@ -17,26 +17,31 @@ from .quality import unmeasured
 from .sources import by_table
 
 
-def check(checker: Checker, contract: bytes, uploads: Sequence[Upload], progress: Progress) -> Checked:
-    """Check files against the tables of an ODCS document or a descriptor.
+def check(
+    checker: Checker, contract: bytes, uploads: Sequence[Upload], progress: Progress, *, file: str = "contract.yaml"
+) -> Checked:
+    """Check files against the tables of an ODCS document or a descriptor, which messages call `file`.
 
-    Raises Refused for a contract that is wrong, or a file that belongs to none of its tables.
+    Raises Refused for a contract that is wrong, or a file whose name says no table.
     """
-    tables = parse_descriptor(contract, file="contract").tables
+    tables = contract_tables(contract, file=file)
     files = by_table(uploads, list(tables))
-    strangers = [name for name in files if name not in tables]
-    if strangers:
-        raise Refused(
-            "Some files belong to no table of the contract.", violations=[_stranger(n, tables) for n in strangers]
-        )
-    inputs = tuple(TableInput(name, with_ids(tables[name]), tuple(found)) for name, found in files.items())
+    known = {name: found for name, found in files.items() if name in tables}
+    strangers = [_stranger(one.name, name, tables) for name in files if name not in known for one in files[name]]
+    inputs = tuple(TableInput(name, with_ids(tables[name]), tuple(found)) for name, found in known.items())
     result = checker.check(CheckJob(tables=inputs), progress)
-    apart = [text for name in files for text in unmeasured(tables[name])]
-    return checked(replace(result, not_checked=(*result.not_checked, *apart)))
+    apart = [text for name in known for text in unmeasured(tables[name])]
+    return checked(
+        replace(
+            result,
+            violations=(*strangers, *result.violations),
+            not_checked=(*result.not_checked, *apart),
+        )
+    )
 
 
-def _stranger(name: str, tables: Iterable[str]) -> Violation:
+def _stranger(file: str, name: str, tables: Iterable[str]) -> Violation:
     known = list(tables)
     near = nearest(name, known)
     hint = f"did you mean {near}?" if near else f"its tables: {', '.join(known)}"
-    return Violation(f"the contract has no table {name}; {hint}", "table", table=name)
+    return Violation(f"the contract has no table {name}; {hint}", "table", file, name)

@@ -25,6 +25,7 @@ from .csv_source import CsvSource
 from .header import match
 from .inference import Inferred, infer
 from .keys import Stored, by_id, duplicate_keys, left_dangling, references
+from .merging import merged
 from .metrics import measure, metric_columns
 from .parquet_input import ParquetSource, readable
 from .quoting import identifier
@@ -128,7 +129,7 @@ class Check:
         self._unchecked += unchecked(run.table)
         for source in run.sources:
             columns, faults = match(source.header, run.table, source.name, run.input.table)
-            self._violations += faults
+            self._violations += merged(faults)
             if isinstance(source, ParquetSource):
                 self._violations += source.structural(columns, run.table.name)
                 columns = source.fitting(columns)
@@ -249,12 +250,19 @@ class Check:
         self._references(run.stored, run.table, runs)
         if not run.input.present:
             self._dangling(run.stored)
-        for found, refuses in measure(self._connection, run.stored):
+        self._metrics(run.stored)
+        run.suggested = tuple(name for name in run.suggested if not self._repeats(run.stored, name))
+
+    def _metrics(self, stored: Stored) -> None:
+        broken: list[Violation] = []
+        shown: list[Violation] = []
+        for found, refuses in measure(self._connection, stored):
             if isinstance(found, str):
                 self._unchecked.append(found)
             else:
-                (self._violations if refuses else self._measured).append(found)
-        run.suggested = tuple(name for name in run.suggested if not self._repeats(run.stored, name))
+                (broken if refuses else shown).append(found)
+        self._violations += merged(broken, max)
+        self._measured += merged(shown, max)
 
     def _references(self, stored: Stored, table: Table, runs: list[_Run]) -> None:
         for reference in table.references:

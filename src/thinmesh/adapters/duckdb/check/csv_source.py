@@ -13,6 +13,7 @@ from thinmesh.planes.product.model import Progress, Upload
 from thinmesh.planes.product.push_messages import quoted
 
 from . import lexical, rules
+from .formats import refuse_other_format
 from .header import Header, delimiter_fault, read_header
 from .quoting import literal, literals
 from .records import Normalised, normalise
@@ -43,8 +44,7 @@ class CsvSource:
         )
         self.size = self.scan.size
         self.normalised: Normalised | None = None
-        if self.scan.head[:2] in (b"\xff\xfe", b"\xfe\xff"):
-            raise Unreadable("encoding", "is UTF-16; save it as UTF-8")
+        refuse_other_format(self.scan.head, compression)
         try:
             self.header: Header = read_header(self.scan.head)
         except ValueError as error:

@@ -74,12 +74,13 @@ def match(
     A column that the file lacks is a fault even where it may be empty: a silent NULL hides a misspelt header.
     `before` is the table without the columns that this check inferred.
     """
-    wanted = {column.header: column for column in table.columns}
+    # Exported data are named as the columns are: they come back unless that is another column's header.
+    wanted = {column.name: column for column in table.columns} | {column.header: column for column in table.columns}
     matched: dict[int, Column] = {}
     faults = []
     taken: set[str] = set()
-    lacking = [name for name in wanted if name not in header.names]
-    known = {column.header for column in (before or table).columns}
+    lacking = [column.header for column in table.columns if not {column.name, column.header} & {*header.names}]
+    known = {name for column in (before or table).columns for name in (column.name, column.header)}
     way_out = _way_out(table, lacking, [name for name in header.names if name.strip() and name not in known])
     for n, name in enumerate(header.names):
         column = wanted.get(name)

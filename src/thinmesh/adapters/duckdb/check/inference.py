@@ -33,6 +33,7 @@ def infer(
     `appended`: rows under `known` stay, so that a new column is empty in them. `wide` are those of its columns that
     hold integers beyond 2^53 in these rows.
     """
+    surveys = [_by_header(survey, known) for survey in surveys] if known else surveys
     rows = sum(survey.rows for survey in surveys)
     headers = list(dict.fromkeys(header for survey in surveys for header in survey.fields if header.strip()))
     old = {column.header: column for column in known.columns} if known else {}
@@ -57,6 +58,16 @@ def infer(
         words += [f"{legal}: new column ({_word(found)})"] if known else []
     table = replace(known or Table(name, (), inferred=True), columns=tuple(columns))
     return Inferred(with_ids(table, known), tuple(words), tuple(changed))
+
+
+def _by_header(found: Survey, known: Table) -> Survey:
+    """Give a survey in which a known column that the file calls by its name is called by its header."""
+    headers = {column.header for column in known.columns}
+    own = {column.name: column.header for column in known.columns if column.name not in headers}
+    fields = {
+        own[name] if name in own and own[name] not in found.fields else name: one for name, one in found.fields.items()
+    }
+    return Survey(found.rows, fields)
 
 
 def _widen(column: Column, found: Sequence[Found], wide: bool) -> tuple[Column, list[str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from thinmesh.kernel.contract import Column, Reference, Table
@@ -64,7 +64,7 @@ def duplicate_keys(connection: Connection, stored: Stored) -> Iterator[Violation
         ("unique", (column.name,)) for column in table.columns if column.unique and (column.name,) != table.primary_key
     ]
     wanted += [("unique", names) for names in table.unique if names and names != table.primary_key]
-    for rule, names in wanted:
+    for rule, names in dict.fromkeys(wanted):
         if stored.columns.issuperset(names) and stored.files:
             yield from _duplicates(connection, stored, rule, names)
 
@@ -120,7 +120,9 @@ def left_dangling(connection: Connection, child: Stored, reference: Reference, p
     if count:
         says = f"is named by {child.table.name}, and would be missing in {_target(reference)}"
         places = [Example(None, one["v"]) for one in examples]
-        yield violation("references", says, "", child.table.name, ", ".join(reference.columns), count, places)
+        found = violation("references", says, "", child.table.name, ", ".join(reference.columns), count, places)
+        # The rows are in no file of this check.
+        yield replace(found, file=None)
 
 
 def _dangling(child: Stored, rows: str, reference: Reference, parent: Stored | None) -> str:

@@ -106,7 +106,8 @@ def _mend(found: Normalised, line: int, record: bytes, fault: str, width: int) -
         return None
     fields = split(record)
     if len(fields) != width:
-        rule = "empty_line" if fields == [b""] else "ragged"
+        # A quoted empty text is a record of one field.
+        rule = "ragged" if _body(record) else "empty_line"
         # One text for all records of the rule, whether they have too many fields or too few.
         says = _WHOLE["empty_line"] if rule == "empty_line" else f"does not have as many fields as the header ({width})"
         found.note(rule, says, line, shown(text) or None, None, None)

@@ -9,6 +9,7 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal, InvalidOperati
 from fractions import Fraction
 from typing import Any
 
+from thinmesh.kernel.column_rules import unchecked_options
 from thinmesh.kernel.contract import Column, Table
 from thinmesh.kernel.quality_rules import is_sql
 
@@ -98,6 +99,7 @@ def unchecked(table: Table) -> Iterator[str]:
         known = (column.logical_type == "string" and kind in FORMATS) or kind in _RANGES or kind in _SILENT
         if kind and not known:
             yield f"{where}: format {kind}"
+        yield from (f"{where}: {option}" for option in unchecked_options(column))
         yield from (f"{where}: {_title(rule)}" for rule in column.quality if not _is_measured(rule))
     yield from (f"{table.name}: {_title(rule)}" for rule in table.quality if not _is_measured(rule))
 

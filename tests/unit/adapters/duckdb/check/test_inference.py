@@ -209,3 +209,10 @@ def test_large_integers_do_not_become_doubles():
     assert pq.read_table(again.tables[0].restaged[0].path).column("a").to_pylist() == ["9007199254740993"]
     files = {"t/a.csv": b"a\n9007199254740993\n", "t/b.csv": b"a\n1.5\n"}
     assert types(check_files(files, None)) == {"a": "VARCHAR"}
+
+
+def test_an_inferred_product_takes_its_own_export():
+    first = check(b"k,Total Amt\n1,2\n", None)
+    again = check(b"k,total_amt\n1,2\n", first.tables[0].table)
+    assert again.tables[0].widened == ()
+    assert rows_of(again) == [(1, 2)]

@@ -192,3 +192,66 @@ def test_the_verdict_alone_is_the_same_as_with_staging():
 def test_a_file_name_with_wildcards_is_one_file():
     result = check(HEAD + b"1,a,1\n", T, "t[*].csv")
     assert rows_of(result) == [(1, "a", 1.0)]
+
+
+def test_one_violation_per_table_column_and_rule():
+    t = table("t", Column("a", "integer", unique=True), unique=(("a",),))
+    assert counts(check(b"a,x,x,,\n1,,,,\n1,,,,\n", t)) == {
+        ("unknown_column", "x"): 2,
+        ("header", None): 2,
+        ("unique", "a"): 1,
+    }
+    twice = check(b"a,x,x,,\n1,,,,\n1,,,,\n", t)
+    assert len(twice.violations) == 3
+
+
+def test_two_metrics_of_one_kind_are_one_violation():
+    rules = ({"metric": "nullValues", "mustBe": 0}, {"metric": "nullValues", "mustBeLessThan": 1})
+    (found,) = check(b"a,b\n,1\n,1\n", table("t", Column("a", quality=rules), Column("b"))).violations
+    assert (found.rule, found.count) == ("nullValues", 2)
+    assert "must be 0" in found.message
+    assert "must be less than 1" in found.message
+
+
+def test_a_quoted_empty_text_is_a_record():
+    t = table("t", Column("a"), Column("b"))
+    assert counts(check(b'a,b\n""\n\n1,2\n', t)) == {("ragged", None): 1, ("empty_line", None): 1}
+
+
+def test_the_column_s_own_name_is_a_header_too():
+    t = table("t", Column("total_amt", physical_name="Total Amt"), Column("x", physical_name="total_amt"))
+    assert counts(check(b"total_amt,b\n1,2\n", t)) == {("unknown_column", "b"): 1, ("missing_column", "total_amt"): 1}
+    assert counts(check(b"Total Amt,x,total_amt\n1,2,3\n", t)) == {("duplicate_column", "x"): 1}
+    assert check(b"b\n1\n", table("t", Column("b", physical_name="B b"))).ok
+
+
+def test_a_header_that_differs_in_case_names_the_column():
+    (unknown, _) = check(b"TOTALLY\n1\n", table("t", Column("totally"), Column("b"))).violations[:2]
+    assert "did you mean 'totally'" in unknown.message
+
+
+@pytest.mark.parametrize(
+    ("data", "name", "says"),
+    [
+        ("a,b\n1,2\n".encode("utf-16"), "t.csv", "UTF-16"),
+        ("a,b\n1,2\n".encode("utf-16-le"), "t.csv", "UTF-16"),
+        ("a,b\n1,2\n".encode("utf-16-be"), "t.csv", "UTF-16"),
+        ("a,b\n1,2\n".encode("utf-32"), "t.csv", "UTF-32"),
+        (gzip.compress(b"a,b\n1,2\n"), "t.csv", ".csv.gz"),
+        (gzip.compress(gzip.compress(b"a,b\n1,2\n")), "t.csv.gz", "compressed twice"),
+        (b"PK\x03\x04rest\n", "t.csv", "ZIP"),
+        (b"PAR1rest\n", "t.csv", "Parquet"),
+    ],
+)
+def test_another_format_is_named(data, name, says):
+    (found,) = check(data, table("t", Column("a"), Column("b")), name).violations
+    assert says in found.message
+
+
+def test_options_that_no_check_knows_are_named():
+    t = table(
+        "t", Column("a", "integer", options={"minmum": 1}), Column("d", "date", options={"minimum": "01.02.2020"})
+    )
+    result = check(b"a,d\n1,2020-01-01\n", t)
+    assert [text.split(":")[0] for text in result.not_checked] == ["t.a", "t.d"]
+    assert "minmum" in result.not_checked[0]
