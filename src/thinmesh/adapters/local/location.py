@@ -73,8 +73,8 @@ class LocalLocation:
                 _sync(target.parent)
                 return
             except OSError as error:
-                # `remove` may take an empty folder away before the file is in it.
-                if not left or not isinstance(error, FileNotFoundError):
+                # `remove` may take an empty folder away before the file is in it, or while `mkdir` looks at it.
+                if not left or not isinstance(error, FileNotFoundError | FileExistsError):
                     raise Temporary(f"The data could not be stored: {error.strerror}.") from error
 
 
