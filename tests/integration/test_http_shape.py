@@ -271,7 +271,8 @@ def test_a_descriptor_is_changed_only_from_the_version_it_was_read_at(client):
     assert client.post("/product/v1/products", json=descriptor).status_code == 200
     shown = client.get("/product/v1/products/tides")
     etag = shown.headers["etag"]
-    assert client.get("/product/v1/products/tides", headers={"If-None-Match": etag}).status_code == 304
+    # The document also tells of publications, which the descriptor's version does not.
+    assert client.get("/product/v1/products/tides", headers={"If-None-Match": etag}).status_code == 200
     second = {**descriptor, "description": "Second"}
     assert client.put("/product/v1/products/tides", json=second, headers={"If-Match": etag}).status_code == 200
     third = {**descriptor, "description": "Third"}

@@ -10,6 +10,7 @@ import pytest
 from tests.integration.keeping import Kept
 from thinmesh.bootstrap import init_home
 from thinmesh.kernel.errors import NotAllowed, Refused
+from thinmesh.planes.product.model import Upload
 
 
 @pytest.fixture
@@ -77,6 +78,28 @@ def test_the_status_tells_since_when_the_home_is_open(kept):
     opened = kept.platform.started
     kept.platform.clock = lambda: opened + timedelta(minutes=5)
     assert kept.operations.status(kept.admin).uptime == 300
+
+
+def test_what_somebody_was_not_allowed_to_do_to_a_product_is_in_the_audit(kept, tmp_path):
+    eve = person(kept, "eve")
+    kept.platform.identity.create_team(kept.admin, "team", ["d"])
+    kept.register("orders")
+    path = tmp_path / "t.csv"
+    path.write_text("id\n1\n")
+    products = kept.platform.products
+    for attempt in (
+        lambda: products.register(eve(), descriptor("orders", "d")),
+        lambda: products.publish(eve(), "orders", [Upload("t.csv", path)]),
+        lambda: products.accept(eve(), "orders"),
+        lambda: products.retire(eve(), "orders"),
+    ):
+        with pytest.raises(NotAllowed):
+            attempt()
+    told = [(each["user"], each["action"], each["object"], each["outcome"]) for each in
+            kept.platform.audit.list(kept.admin).items if each["user"] == "eve"]  # fmt: skip
+    assert told == [
+        ("eve", f"product.{action}", "orders", "not_allowed") for action in ("retire", "accept", "publish", "register")
+    ]
 
 
 def rows(kept, name):

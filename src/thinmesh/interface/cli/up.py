@@ -30,6 +30,7 @@ def up_command(door: Door, host: str | None, port: int | None, workers: int | No
             "This shape serves from one process: it holds the home, and its queries run in processes of their own.",
             help="Leave --workers out; query.workers sets how many statements run at once.",
         )
+    _log_to_stderr()
     try:
         platform = bootstrap().open_home(target.home, mode="serve")
     except Temporary as error:
@@ -38,7 +39,6 @@ def up_command(door: Door, host: str | None, port: int | None, workers: int | No
         from thinmesh.interface.http.app import create_app
         from thinmesh.interface.http.server import serve
 
-        _log_to_stderr()
         server = platform.settings.server
         platform.start()
         serve(

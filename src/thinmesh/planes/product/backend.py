@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from thinmesh.kernel.audit import Audit
 from thinmesh.kernel.clock import Clock
 from thinmesh.kernel.contract import Table
 from thinmesh.kernel.database import Database, Transaction
@@ -248,6 +249,10 @@ class Backends(Protocol):
     @property
     def policy(self) -> Policy:
         """Who may do what."""
+
+    @property
+    def audit(self) -> Audit:
+        """Who tried what."""
 
     @property
     def readers(self) -> Readers:

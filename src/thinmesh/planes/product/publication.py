@@ -19,7 +19,7 @@ from thinmesh.kernel.product import Product, TableState
 from .backend import Backends
 from .loading import Prepared, Source, TableChange, discard, facts, prepare, rehearse
 from .model import CheckedTable, CheckResult, Progress, Upload
-from .registration import ATTEMPTS, Stale, actor_of, live_product, refused, signature_of
+from .registration import ATTEMPTS, Stale, actor_of, audited, live_product, refused, signature_of
 from .sources import by_table, csv_paths, digest, fits_git
 
 MODES = ("replace", "append")
@@ -74,7 +74,8 @@ class Publishing:
     def _product(self, caller: Principal, name: str, action: Action) -> Product:
         with self._backends.database.read() as tx:
             current = live_product(self._backends, tx, name)
-        self._backends.policy.require(caller, action, product=facts(current))
+        with audited(self._backends, caller, "product.publish", name):
+            self._backends.policy.require(caller, action, product=facts(current))
         return current
 
     def _attempt(

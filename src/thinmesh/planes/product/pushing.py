@@ -143,6 +143,7 @@ class Pushing:
             try:
                 self._backends.policy.require(caller, action, product=facts(product))
             except NotAllowed as error:
+                self._backends.audit.refused(caller, "product.push", product.name, error)
                 return f"{error.detail} {error.help}"
         return None
 

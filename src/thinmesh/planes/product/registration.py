@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -69,7 +70,8 @@ class Registration:
             )
         for _ in range(ATTEMPTS):
             try:
-                return self._attempt(caller, descriptor, if_match)
+                with audited(self._backends, caller, "product.register", descriptor.name):
+                    return self._attempt(caller, descriptor, if_match)
             except Stale:
                 continue
         raise Temporary(f"{descriptor.name} is being changed by others all the time.")
@@ -216,7 +218,8 @@ class Registration:
         """Freeze the inferred tables of a product into its contract, written into its `product.json` on `main`."""
         with self._backends.database.read() as tx:
             current = live_product(self._backends, tx, name)
-        self._backends.policy.require(caller, Action.CHANGE, product=facts(current))
+        with audited(self._backends, caller, "product.accept", name):
+            self._backends.policy.require(caller, Action.CHANGE, product=facts(current))
         _require_version(current, name, if_match)
         if not any(state.table.inferred for state in current.tables.values()):
             return Outcome(name, created=False, changed=False)
@@ -257,7 +260,18 @@ class Registration:
             edits: dict[str, str | None] = dict.fromkeys(files)
             return Draft(actor_of(caller), (change,), f"Retire {name}", signature_of(caller), edits)
 
-        return Outcome(name, created=False, changed=backends.ledger.submit(work) is not None)
+        with audited(backends, caller, "product.retire", name):
+            return Outcome(name, created=False, changed=backends.ledger.submit(work) is not None)
+
+
+@contextmanager
+def audited(backends: Backends, caller: Principal, action: str, product: str) -> Iterator[None]:
+    """Record what the caller was not allowed to do to a product; what was done is in the log."""
+    try:
+        yield
+    except NotAllowed as error:
+        backends.audit.refused(caller, action, product, error)
+        raise
 
 
 def change_of(
