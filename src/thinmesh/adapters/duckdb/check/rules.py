@@ -172,7 +172,8 @@ def _beyond(column: Column, value: str, comparison: str, bound: Any) -> str | No
     if column.logical_type not in ("integer", "number") or limit is None:
         return None
     if column.sql_type == "DOUBLE":
-        nan = f" OR isnan({value})" if comparison.startswith("<") else ""
+        # DuckDB sorts NaN above all numbers: an upper bound excludes it as it stands.
+        nan = f" OR {value} > {_double(Decimal('Infinity'))}" if comparison.startswith("<") else ""
         return f"{value} {comparison} {_double(limit)}{nan}"
     return _beyond_exactly(value, comparison, limit, *_digits(column))
 

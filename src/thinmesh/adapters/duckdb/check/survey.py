@@ -27,7 +27,7 @@ _SAMPLE = 2048
 _AT_ONCE, _SAMPLED, _CELLS = 200, 100_000, 20_000
 # A double holds every whole number up to here (IEEE 754).
 EXACT = 2**53
-_MISFIT = 1 << len(TOKENS)
+_MISFIT, _BEYOND = 1 << len(TOKENS), 2 << len(TOKENS)
 # The guess for fields in which every value is a null token.
 _MARKED = "marked"
 # At most 18 digits, no leading zero and no plus: anything else is a code, not a quantity.
@@ -45,20 +45,20 @@ def _number(text: str) -> str:
     mantissa = f"regexp_extract({text}, '[^eE]*')"
     digits = f"length(ltrim(replace({mantissa}, '.', ''), '-0'))"
     double = f"TRY_CAST({text} AS DOUBLE)"
-    kept = [
-        lexical.matches(text, _NUMBER),
-        f"isfinite({double})",
-        f"({double} <> 0 OR NOT regexp_matches({mantissa}, '[1-9]'))",
-        f"(length({text}) <= 18 OR {digits} <= 18)",
-        f"NOT ({_wide(text)})",
-    ]
-    return f"({' AND '.join(kept)} OR {text} IN ('Infinity', '-Infinity'))"
+    kept = (
+        f"isfinite({double}) AND ({double} <> 0 OR NOT regexp_matches({mantissa}, '[1-9]'))"
+        f" AND {digits} <= 18 AND NOT ({_wide(text)})"
+    )
+    # What is short and has no exponent keeps all its digits: nearly every value needs no closer look.
+    plain = f"strlen({text}) <= 15 AND NOT contains({text}, 'e') AND NOT contains({text}, 'E')"
+    closer = f"CASE WHEN {plain} THEN TRUE ELSE {kept} END"
+    return f"({lexical.matches(text, _NUMBER)} AND {closer} OR {text} IN ('Infinity', '-Infinity'))"
 
 
 def _wide(text: str) -> str:
     """Give the condition that a text is an integer beyond 2^53, to which a double keeps no digits."""
     whole = f"TRY_CAST(regexp_extract({text}, '^-?[0-9]+$') AS BIGINT)"
-    return f"length({text}) > 15 AND coalesce(abs({whole}) > {EXACT}, FALSE)"
+    return f"strlen({text}) > 15 AND coalesce(abs({whole}) > {EXACT}, FALSE)"
 
 
 _KINDS: dict[str, Callable[[str], str]] = {
@@ -179,22 +179,20 @@ def _confirm(
 ) -> tuple[int, dict[int, Found | None]]:
     """Judge guesses over all rows; None for a field that its guess does not fit.
 
-    Every text gets one number: 0 where it fits, the bit of its null token, or the bit of a misfit. A CASE looks at
-    tokens only where the form does not fit, which plain conditions beside an aggregate would not.
+    Every text gets one number: 0 where it fits, or the bit of its null token, of a misfit, or of a large integer. A
+    CASE looks at tokens only where the form does not fit, which plain conditions beside an aggregate would not.
     """
     coded = f"SELECT n, v, {_code(guesses)} AS s FROM ({_values(relation, list(guesses))})"
-    counted = (
-        f"SELECT n, count(*), count(v), bit_or(s), count(nullif(s, 0)), bool_or({_wide('v')}) FROM ({coded}) GROUP BY n"
-    )
+    counted = f"SELECT n, count(*), count(v), bit_or(s), count(nullif(s & {_BEYOND - 1}, 0)) FROM ({coded}) GROUP BY n"
     counts = {row[0]: row[1:] for row in connection.execute(counted).fetchall()}
     found: dict[int, Found | None] = {}
     rows = 0
     for n, kind in guesses.items():
-        rows, values, bits, marked, wide = counts.get(n, (0, 0, None, 0, None))
-        refuted = (bits or 0) >= _MISFIT or (kind is None and values)
+        rows, values, bits, marked = counts.get(n, (0, 0, None, 0))
+        refuted = (bits or 0) & _MISFIT or (kind is None and values)
         seen = tuple(token for bit, token in enumerate(TOKENS) if (bits or 0) >> bit & 1)
         sure = None if kind == _MARKED else kind
-        found[n] = None if refuted else Found(sure, rows - values, marked, seen, wide=sure == "integer" and bool(wide))
+        found[n] = None if refuted else Found(sure, rows - values, marked, seen, wide=(bits or 0) >= _BEYOND)
     return rows, found
 
 
@@ -206,4 +204,6 @@ def _code(guesses: dict[int, str | None]) -> str:
         forms += f" WHEN n IN ({', '.join(map(str, fields))}) THEN {fits('v')}" if fields else ""
     fitting = f"CASE{forms} ELSE TRUE END" if forms else "TRUE"
     tokens = " ".join(f"WHEN {literal(token)} THEN {1 << bit}" for bit, token in enumerate(TOKENS))
-    return f"CASE WHEN v IS NULL THEN NULL WHEN {fitting} THEN 0 ELSE CASE v {tokens} ELSE {_MISFIT} END END"
+    whole = ", ".join(str(n) for n, guess in guesses.items() if guess == "integer")
+    good = f"CASE WHEN strlen(v) > 15 AND n IN ({whole}) AND {_wide('v')} THEN {_BEYOND} ELSE 0 END" if whole else "0"
+    return f"CASE WHEN v IS NULL THEN NULL WHEN {fitting} THEN {good} ELSE CASE v {tokens} ELSE {_MISFIT} END END"
