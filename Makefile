@@ -5,12 +5,13 @@ BIN := .venv/bin
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-core lint bench docs lock
+.PHONY: help setup demo test test-core torture lint bench docs lock
 
 help:
 	@echo "make demo       the mesh at work on real data, in a minute"
 	@echo "make test       every test"
 	@echo "make test-core  the tests that need nothing but Python and git"
+	@echo "make torture    the suites under fire for long, with a new seed (SEED=n repeats one)"
 	@echo "make lint       style, types, import rules, documents"
 	@echo "make bench      measurements beside their floors"
 	@echo "make docs       the generated references"
@@ -35,6 +36,10 @@ test: setup
 
 test-core: setup
 	$(BIN)/python -m pytest -n 2 --dist worksteal tests
+
+torture: setup
+	THINMESH_TORTURE_SEED=$(or $(SEED),$(shell date +%s)) THINMESH_TORTURE_POINTS=$(or $(POINTS),200) \
+		$(BIN)/python -m pytest -n 2 --dist worksteal tests/torture
 
 lint: setup
 	$(BIN)/ruff format --check src tests bench

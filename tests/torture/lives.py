@@ -48,12 +48,13 @@ def serve(command: dict[str, Any], lines: Lines, tell: Callable[..., None]) -> N
     from thinmesh.interface.http.app import create_app
     from thinmesh.interface.http.server import serve as run
 
+    lines.counting = False
     lines.watch()
     platform = open_home(Path(command["home"]), mode="serve")
     platform.start()
 
     def ready(url: str) -> None:
-        lines.count = 0
+        lines.counting = True
         draft = Path(command["ready"] + ".draft")
         draft.write_text(json.dumps({"url": url, "pid": os.getpid()}))
         draft.replace(command["ready"])

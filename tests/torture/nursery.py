@@ -42,6 +42,7 @@ class Lines:
 
     def __init__(self, fatal: int) -> None:
         self.count = 0
+        self.counting = True
         self._fatal = fatal
         self._writes: dict[str, bool] = {}
 
@@ -58,7 +59,7 @@ class Lines:
         return self._line if writes else None
 
     def _line(self, _frame: FrameType, event: str, _argument: object) -> Any:
-        if event == "line":
+        if event == "line" and self.counting:
             self.count += 1
             if self.count == self._fatal:
                 os.killpg(0, signal.SIGKILL)
