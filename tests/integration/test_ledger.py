@@ -13,7 +13,7 @@ from thinmesh.adapters.git.data import GitDataRepository
 from thinmesh.adapters.git.log import GitLogRepository
 from thinmesh.adapters.sql.sqlite import SqliteDatabase
 from thinmesh.kernel.errors import Refused, Temporary
-from thinmesh.kernel.ledger import Actor, Draft, Ledger, ProductChange
+from thinmesh.kernel.ledger import Actor, Draft, Ledger, ProductChange, Unfinished
 from thinmesh.kernel.repository import Signature
 
 ADA = Actor("ada", "cli")
@@ -217,3 +217,36 @@ def test_two_ledgers_on_one_home_take_turns(home):
         list(pool.map(lambda pair: pair[0].submit(registering(home, pair[1])), works))
     assert len(home.seen()) == 40
     assert_whole(home, one)
+
+
+class FailsOnce(DiesBefore):
+    """Fails the call named, once: a disk that is full for a moment."""
+
+    def __init__(self, inner, call: str) -> None:
+        super().__init__(inner, call)
+        self._failed = False
+
+    def _die(self, *args, **kwargs):
+        if self._failed:
+            return getattr(self._inner, self._call)(*args, **kwargs)
+        self._failed = True
+        raise Temporary("The disk is full.")
+
+
+def test_what_fails_after_the_log_has_it_is_told_as_unfinished_and_finished_by_the_next(home):
+    ledger = home.ledger(data=FailsOnce(home.data, "move"))
+    with pytest.raises(Unfinished, match="in the log"):
+        ledger.submit(registering(home, "a"))
+    assert home.seen() == []
+    assert ledger.submit(registering(home, "b")).sequence == 2
+    assert home.seen() == ["a", "b"]
+    assert_whole(home, ledger)
+
+
+def test_what_fails_before_the_log_has_it_did_not_happen(home):
+    ledger = home.ledger(log=FailsOnce(home.log, "append"))
+    with pytest.raises(Temporary) as raised:
+        ledger.submit(registering(home, "a"))
+    assert not isinstance(raised.value, Unfinished)
+    assert ledger.submit(registering(home, "b")).sequence == 1
+    assert home.seen() == ["b"]

@@ -19,7 +19,6 @@ from typing import Any
 
 from tests.integration.running import environment
 from tests.torture.nursery import text_of
-from thinmesh.bootstrap import init_home, open_home
 
 KINDS = ("register", "publish_git", "publish_lake", "append", "retire", "grant", "revoke", "rebuild", "backup", "push")
 ROOT = Path(__file__).parents[2]
@@ -28,17 +27,23 @@ WHO = {
     for role in ("AUTHOR", "COMMITTER")
     for what, value in (("NAME", "ada"), ("EMAIL", "ada@example.org"))
 }
+# A mount namespace of one's own; as an ordinary user inside a user namespace (unshare(1), user_namespaces(7)).
+APART = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--user", "--map-root-user", "--mount"]
+APART += ["sh", "-c"]
+MOUNT = 'mount -t tmpfs -o size=256m tmpfs "$0" && exec "$@"'
 _PROJECTIONS = ("index", "catalog_file", "data", "events")
 
 
 class Nursery:
     """The process that forks lives."""
 
-    def __init__(self) -> None:
+    def __init__(self, disk: Path | None = None) -> None:
+        """Start it; with a small file system of its own at `disk`, which nobody else sees."""
+        command = [sys.executable, "-m", "tests.torture.nursery"]
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.torture.nursery"],
+            [*APART, MOUNT, str(disk), *command] if disk else command,
             cwd=ROOT,
-            env={**os.environ, "PYTHONWARNINGS": "ignore"},
+            env={**os.environ, "PYTHONWARNINGS": "ignore", **({"TMPDIR": str(disk)} if disk else {})},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -114,15 +119,8 @@ class Story:
         self._number = 0
         self._clone = Clone(folder / "clone", folder / "ada.token")
         self.world = World()
-        init_home(self.home)
-        platform = open_home(self.home)
-        admin = platform.identity.principal_of_home()
-        platform.identity.create_team(admin, "team", ["d"])
-        for user in ("ada", "ben"):
-            platform.identity.add_user(admin, user)
-            (folder / f"{user}.token").write_text(platform.identity.new_token(admin, user).token)
-        platform.identity.add_member(admin, "team", "ada")
-        platform.close()
+        made = nursery.live("found", home=str(self.home))
+        assert made.get("acknowledged"), made
 
     def step(self, kind: str) -> bool:
         """Do one thing of a kind and be killed in it; start again and compare. Tells whether the kill hit."""
@@ -138,6 +136,18 @@ class Story:
         assert done["killed"] or done.get("acknowledged"), done
         self._compare(kind, command, acknowledged=done.get("acknowledged", False))
         return bool(done["killed"])
+
+    def full_disk(self, kind: str) -> bool:
+        """Do one thing of a kind with little room left; it is done, or refused as temporary and nothing changed.
+
+        Tells whether it was refused.
+        """
+        command = self._command(kind)
+        leave = int(2 ** self._random.uniform(10, 20))
+        done = self._nursery.live("act", home=str(self.home), leave=leave, **command)
+        assert done.get("acknowledged") or done.get("refused") == "temporary", (kind, leave, done)
+        self._compare(kind, command, acknowledged=done.get("acknowledged", False))
+        return "refused" in done
 
     def _act(self, command: Mapping[str, Any], line: int) -> dict[str, Any]:
         return self._nursery.live("act", home=str(self.home), line=line, **command)

@@ -7,7 +7,9 @@ import gzip
 import io
 import json
 import os
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,22 +26,55 @@ import thinmesh.interface.cli.up
 import thinmesh.interface.http.app
 import thinmesh.interface.http.server  # noqa: F401
 from tests.torture.nursery import Lines, text_of
-from thinmesh.bootstrap import Platform, open_home
+from thinmesh.bootstrap import Platform, init_home, open_home
+from thinmesh.kernel.errors import MeshError
 from thinmesh.kernel.policy import Principal
 from thinmesh.planes.product.model import Upload
 
 CONTRACT = {"t": {"columns": {"id": "integer", "name": "string"}, "primaryKey": ["id"]}}
 
 
+def found(command: dict[str, Any], _lines: Lines, tell: Callable[..., None]) -> None:
+    """Make a home with a team, a member of it and a stranger, and their tokens beside it."""
+    home = Path(command["home"])
+    init_home(home)
+    platform = open_home(home)
+    admin = platform.identity.principal_of_home()
+    platform.identity.create_team(admin, "team", ["d"])
+    for user in ("ada", "ben"):
+        platform.identity.add_user(admin, user)
+        (home.parent / f"{user}.token").write_text(platform.identity.new_token(admin, user).token)
+    platform.identity.add_member(admin, "team", "ada")
+    platform.close()
+    tell(acknowledged=True)
+
+
+@contextmanager
+def little_room(place: Path, leave: int | None) -> Iterator[None]:
+    """Fill the file system of a folder up to so many bytes, until the block ends."""
+    filler = place / "filler"
+    try:
+        if leave is not None:
+            with filler.open("wb") as file:
+                os.posix_fallocate(file.fileno(), 0, max(shutil.disk_usage(place).free - leave, 1))
+        yield
+    finally:
+        filler.unlink(missing_ok=True)
+
+
 def act(command: dict[str, Any], lines: Lines, tell: Callable[..., None]) -> None:
     """Do one thing on a home, as its owner, and say when it is acknowledged."""
     lines.watch()
-    platform = open_home(Path(command["home"]))
+    home = Path(command["home"])
     try:
-        result = ACTIONS[command["action"]](platform, command)
-        tell(acknowledged=True, result=result)
-    finally:
-        platform.close()
+        with little_room(home.parent, command.get("leave")):
+            platform = open_home(home)
+            try:
+                tell(acknowledged=True, result=ACTIONS[command["action"]](platform, command))
+            finally:
+                platform.close()
+    except MeshError as error:
+        tell(refused=error.code)
     tell(lines=lines.count)
 
 
@@ -197,6 +232,7 @@ ACTIONS: dict[str, Callable[[Platform, dict[str, Any]], Any]] = {
     "backup": _backup,
 }
 LIVES: dict[str, Callable[[dict[str, Any], Lines, Callable[..., None]], None]] = {
+    "found": found,
     "act": act,
     "serve": serve,
     "observe": observe,

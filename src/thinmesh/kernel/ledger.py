@@ -182,6 +182,13 @@ class Index(Protocol):
         """Record that every entry up to this one is applied."""
 
 
+class Unfinished(Temporary):
+    """The log has the change, and the rest could not be written now: it is finished with the next change or start.
+
+    What the change names must stay.
+    """
+
+
 class _Ticket:
     """One submitted work, and what became of it."""
 
@@ -211,6 +218,8 @@ class Ledger:
         self._pending: list[_Ticket] = []
         self._pending_lock = threading.Lock()
         self._writing = threading.Lock()
+        # The log's tip before the batch being written is appended; None until there is something to append.
+        self._before: str | None = None
         self._listeners: list[Callable[[], None]] = []
 
     def submit(self, work: Work) -> Entry | None:
@@ -269,12 +278,13 @@ class Ledger:
         return batch
 
     def _run_batch(self, batch: Sequence[_Ticket]) -> None:
+        self._before = None
         try:
             with self._database.write() as tx:
                 self._catch_up(tx)
                 self._write(tx, batch)
         except BaseException as error:
-            _fail(batch, error)
+            _fail(batch, error, self._past_commit_point())
             if not isinstance(error, Exception):
                 raise
         finally:
@@ -296,10 +306,18 @@ class Ledger:
             tip, sequence = entry.new, entry.sequence
         if not entries:
             return
+        self._before = last
         ids = self._log.append(last, [entry.encode() for entry in entries])
         if tip != start:
             self._data.move(start, tip)
         self._index.move_cursor(tx, ids[-1], sequence)
+
+    def _past_commit_point(self) -> bool:
+        """Tell whether the log may have the batch; in doubt, yes: what it names is kept then."""
+        try:
+            return self._before is not None and self._log.tip() != self._before
+        except Exception:
+            return True
 
     def _judge(self, ticket: _Ticket, tx: Transaction, tip: str, sequence: int) -> Entry | None:
         """Run one work; a refusal is its own and does not touch the rest of the batch."""
@@ -350,9 +368,18 @@ class Ledger:
         self._data.move(tip, entry.new)
 
 
-def _fail(batch: Sequence[_Ticket], error: BaseException) -> None:
+def _fail(batch: Sequence[_Ticket], error: BaseException, logged: bool) -> None:
     """Tell everybody in a batch whose end could not be made durable; nobody was acknowledged."""
     for ticket in batch:
-        if ticket.error is None:
+        if ticket.error is None and ticket.entry is not None and logged:
+            ticket.error = Unfinished(
+                f"The change is in the log, and could not be finished: {_said(error)}",
+                help="Make room or mend what is named; the next change, or the next start, finishes it.",
+            )
+        elif ticket.error is None:
             ticket.error = error if isinstance(error, MeshError) else Temporary(f"The change was not taken: {error}")
         ticket.entry = None
+
+
+def _said(error: BaseException) -> str:
+    return error.detail if isinstance(error, MeshError) else str(error)

@@ -11,7 +11,7 @@ from thinmesh.kernel.contract import Table
 from thinmesh.kernel.database import Transaction
 from thinmesh.kernel.documents import table_record
 from thinmesh.kernel.errors import Malformed, Temporary
-from thinmesh.kernel.ledger import Draft, ProductChange, TableLoad
+from thinmesh.kernel.ledger import Draft, ProductChange, TableLoad, Unfinished
 from thinmesh.kernel.names import nearest
 from thinmesh.kernel.policy import Action, Principal
 from thinmesh.kernel.product import Product, TableState
@@ -92,6 +92,8 @@ class Publishing:
         entry_changes: list[ProductChange] = []
         try:
             self._backends.ledger.submit(lambda tx, tip: self._draft(tx, tip, caller, current, prepared, entry_changes))
+        except Unfinished:
+            raise
         except BaseException:
             discard(self._backends, prepared, current)
             raise

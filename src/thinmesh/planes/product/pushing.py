@@ -13,7 +13,7 @@ from thinmesh.kernel.contract import Table, with_ids
 from thinmesh.kernel.database import Transaction
 from thinmesh.kernel.documents import canonical, parse_descriptor
 from thinmesh.kernel.errors import Conflict, MeshError, NotAllowed, Refused, Temporary, Violation
-from thinmesh.kernel.ledger import Draft, ProductChange
+from thinmesh.kernel.ledger import Draft, ProductChange, Unfinished
 from thinmesh.kernel.names import fault_of_name
 from thinmesh.kernel.policy import Action, Principal
 from thinmesh.kernel.product import Descriptor, Product
@@ -310,10 +310,12 @@ class Pushing:
             message = f"Merge a push of {names}" if names else "Merge a push that changes nothing"
             return Draft(actor_of(caller), changes, message, signature, edits, merged=update.new)
 
-        entry = self._backends.ledger.submit(work)
-        with self._lock:
-            # What the ledger took is no longer ours to throw away.
-            self._plans.pop(push.context.id, None)
+        try:
+            entry = self._backends.ledger.submit(work)
+        except Unfinished:
+            self._let_go(push.context)
+            raise
+        self._let_go(push.context)
         for line in reply(landed):
             say(line)
         return Landing(entry.new if entry else tips[0], tips[0], changed=bool(landed))
@@ -366,6 +368,11 @@ class Pushing:
     def _kept(self, context: PushContext) -> list[FolderPlan]:
         with self._lock:
             return self._plans.get(context.id, [])
+
+    def _let_go(self, context: PushContext) -> None:
+        """Forget what the log has now: it is no longer ours to throw away."""
+        with self._lock:
+            self._plans.pop(context.id, None)
 
     def _drop(self, context: PushContext) -> None:
         with self._lock:

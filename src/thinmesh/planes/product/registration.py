@@ -18,7 +18,7 @@ from thinmesh.kernel.documents import (
     with_tables,
 )
 from thinmesh.kernel.errors import Conflict, NotAllowed, NotFound, Refused, Retired, Temporary, Violation
-from thinmesh.kernel.ledger import Actor, Draft, ProductChange
+from thinmesh.kernel.ledger import Actor, Draft, ProductChange, Unfinished
 from thinmesh.kernel.names import nearest
 from thinmesh.kernel.policy import Action, Principal, ProductFacts
 from thinmesh.kernel.product import Descriptor, Product
@@ -100,6 +100,8 @@ class Registration:
 
         try:
             entry = backends.ledger.submit(work)
+        except Unfinished:
+            raise
         except BaseException:
             discard(backends, prepared, before)
             raise
