@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tests.integration.git_mesh import Clone, git
@@ -198,3 +200,55 @@ def test_a_publish_token_reads_no_data_by_git(world, what):
     done = git(world.folder, *what, world.address("ada_publishes"), check=False)
     assert done.returncode != 0
     assert "This token may only publish to published." in done.stderr
+
+
+def product(name, **more):
+    return json.dumps({"name": name, "domain": "people", "description": "d", **more})
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "then"),
+    [
+        ("once_closed", {"access": "request"}, {"access": "open"}),
+        ("once_classified", {"tables": {"t": CLASSIFIED}}, {"tables": {"t": {"columns": {"ssn": "string"}}}}),
+    ],
+)
+@pytest.mark.parametrize("ref", ["refs/for/main", "main"])
+def test_a_commit_on_the_way_is_held_to_its_own_contract(world, name, first, then, ref):
+    clone = world.clone()
+    name = f"{name}_{ref[:4]}"
+    folder = f"people/{name}"
+    clone.write(f"{folder}/product.json", product(name, **first)).write(f"{folder}/t.csv", CSV).commit()
+    clone.write(f"{folder}/product.json", product(name, **then)).write(f"{folder}/t.csv", "ssn\nnone\n").commit()
+    said = clone.push("origin", f"HEAD:{ref}", fails=True)
+    assert f"refused: {folder}/t.csv: a commit of this push holds data" in said
+
+
+@pytest.mark.parametrize("file", ["t.tsv", "t.xlsx", "t.csv.txt", "notes.json", "t/a.txt"])
+def test_a_closed_product_s_folder_holds_its_documents_alone(world, file):
+    clone = world.clone()
+    clone.write(f"people/closed/{file}", CSV).commit()
+    said = clone.push("origin", "HEAD:refs/for/main", fails=True)
+    assert f"refused: people/closed/{file}: the folder of a closed product holds" in said
+    clone = world.clone()
+    clone.write("people/closed/README.md", f"# Closed, and no {file}\n").commit()
+    clone.push("origin", "HEAD:refs/for/main")
+
+
+def test_a_publication_that_did_not_come_about_left_nothing_to_fetch(world, tmp_path):
+    ruled = {
+        "columns": {"ssn": "string"},
+        "quality": [{"type": "sql", "query": "select count(*) from ${table}", "mustBe": 0}],
+    }
+    home = {"home": world.home}
+    (tmp_path / "p.json").write_text(product("ruled", owner="staff", tables={"t": ruled}))
+    (tmp_path / "t.csv").write_text("ssn\nREFUSED-ROW\n")
+    cli_json("register", str(tmp_path / "p.json"), **home)
+    cli_json("publish", "ruled", str(tmp_path / "t.csv"), code=1, **home)
+    id = git(tmp_path, "hash-object", "t.csv").stdout.strip()
+    clone = world.clone("ben")
+    assert git(clone.path, "fetch", "--quiet", "origin", id, check=False).returncode != 0
+    (tmp_path / "p.json").write_text(product("ruled", owner="staff", tables={"t": {**ruled, "quality": []}}))
+    cli_json("register", str(tmp_path / "p.json"), **home)
+    cli_json("publish", "ruled", str(tmp_path / "t.csv"), **home)
+    git(clone.path, "fetch", "--quiet", "origin", id)

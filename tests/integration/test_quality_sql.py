@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import subprocess
+import time
+from dataclasses import replace
 
 import pytest
 
@@ -93,6 +95,24 @@ def test_what_a_rule_may_not_do_is_refused_and_told(kept, query):
     assert name == "sql"
     assert message.startswith("the quality rule 'r' cannot be measured: ")
     assert "hidden" not in message
+
+
+def test_what_the_engine_says_of_a_mild_rule_is_stored_nowhere(kept):
+    register(kept, rule("select max(error(email)) from ${table}", mustBe=0, severity="warning"))
+    kept.publish("people", "id,email\n1,secret@x.org\n")
+    (shown,) = kept.platform.products.show(kept.admin, "people").quality["measured"]
+    assert shown["message"] == "the quality rule 'r' cannot be measured"
+
+
+def test_all_rules_together_have_the_time_of_one_statement(kept):
+    slow = rule("select count(*) from range(100000000000) a, range(1000) b where a.range <> 7", mustBe=0)
+    register(kept, *[{**slow, "name": f"r{n}"} for n in range(50)])
+    kept.platform.settings = replace(kept.platform.settings, query=replace(kept.platform.settings.query, timeout=2.0))
+    began = time.monotonic()
+    found = faults(kept, "id,email\n1,a\n")
+    assert len(found) == 50
+    assert time.monotonic() - began < 20
+    assert "the rules before it took the 2 s that all of them have" in found[-1][3]
 
 
 def test_values_of_the_data_are_stored_nowhere(kept):

@@ -139,3 +139,16 @@ def test_a_breaking_change_is_refused_with_who_reads_what_it_takes_away(kept):
         "city_id": "city_id is read by ann)",
         "note": "no statement has read note in 90 days)",
     }
+
+
+def test_a_descriptor_takes_the_place_of_a_contract_document(kept):
+    kept.platform.identity.create_team(kept.admin, "team", ["d"])
+    tables = {"t": {"columns": {"id": "integer"}}}
+    kept.register("orders", tables=tables)
+    kept.platform.products.register(kept.admin, kept.platform.products.contract(kept.admin, "orders").content)
+    folder = "d/orders"
+    assert f"{folder}/contract.yaml" in kept.platform.data.files(kept.platform.data.tip(), folder)
+    kept.register("orders", tables={**tables, "u": {"columns": {"id": "integer"}}})
+    assert set(kept.platform.data.files(kept.platform.data.tip(), folder)) == {f"{folder}/product.json"}
+    kept.platform.follow()
+    assert kept.broken() == {}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from thinmesh.kernel.errors import Internal
 from thinmesh.kernel.settings import load_settings, settings_file
 
 from .platform import Platform
+from .sandbox import QuerySandbox
 
 if TYPE_CHECKING:
     from thinmesh.planes.operations.model import Restored
@@ -114,7 +116,20 @@ def check_standalone(
     from thinmesh.adapters.duckdb.check.checker import DuckdbChecker
     from thinmesh.planes.product.standalone import check
 
-    return check(DuckdbChecker(), contract, uploads, progress, file=file)
+    return check(DuckdbChecker(), _sandbox_over, contract, uploads, progress, file=file)
+
+
+@contextmanager
+def _sandbox_over(folder: Path) -> Iterator[QuerySandbox]:
+    """Open a sandbox that reads one folder, with the limits of a home that sets none."""
+    from thinmesh.adapters.duckdb.query.engine import DuckdbEngine
+
+    limits = load_settings(None, {}).query
+    engine = DuckdbEngine(workers=1, memory=limits.memory, lake=folder, spare=0)
+    try:
+        yield QuerySandbox(engine, limits.timeout)
+    finally:
+        engine.close()
 
 
 def restore_home(path: Path, backup: Path) -> Restored:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from .query_catalog import readable_table
@@ -17,17 +18,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class QuerySandbox:
-    """Runs one query over tables handed in; `seconds` is the most that it may take."""
+    """Runs queries over tables handed in; `seconds` is the most that all of them may take, from when it was made."""
 
     engine: Engine
     seconds: float
+    made: float = field(default_factory=time.monotonic)
 
     def number(self, user: str, sql: str, snapshots: Sequence[Snapshot]) -> float:
         """Run a query over these tables and no others, and give its one number."""
         from thinmesh.kernel.errors import Refused
         from thinmesh.planes.query.backend import Job
 
-        run = self.engine.submit(Job(user, sql, "json", 2, self.seconds, lambda parsed: _bound(parsed, snapshots)))
+        left = self.made + self.seconds - time.monotonic()
+        if left <= 0:
+            raise Refused(f"the rules before it took the {self.seconds:g} s that all of them have.")
+        run = self.engine.submit(Job(user, sql, "json", 2, left, lambda parsed: _bound(parsed, snapshots)))
         try:
             run.open()
             # Every row comes with a comma before it.

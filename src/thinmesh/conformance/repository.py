@@ -78,10 +78,16 @@ class DataRepositorySuite(ABC):
         content = random.Random(1).randbytes(3_000_000)
         source, target = tmp_path / "source.csv", tmp_path / "target.csv"
         source.write_bytes(content)
-        id = repository.add_from(str(source))
-        assert id == repository.add(content)
-        repository.copy(id, str(target))
+        staged, unwanted = (repository.stage(str(source)) for _ in range(2))
+        _raises(KeyError, partial(repository.read, staged.id))
+        repository.drop(unwanted)
+        repository.admit(staged)
+        repository.drop(staged)
+        assert staged.id == repository.add(content)
+        repository.copy(staged.id, str(target))
         assert target.read_bytes() == content
+        repository.admit(repository.stage(str(source)))
+        assert self.reopen(repository).read(staged.id) == content
 
     def test_absent_objects_are_key_errors(self, tmp_path: Path) -> None:
         repository = self.make(tmp_path)

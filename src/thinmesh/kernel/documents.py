@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from .contract import Table
@@ -16,6 +16,7 @@ from .descriptor_values import MEMBERS, REQUIRED, descriptor_values
 from .document_faults import Fields, refused
 from .document_text import Source, read
 from .errors import Violation
+from .names import PRODUCT
 from .odcs import contract_values, is_odcs
 from .odcs_writing import odcs_document, odcs_yaml
 from .product import Descriptor
@@ -23,8 +24,9 @@ from .table_documents import parse_tables, table_document
 from .table_records import table_of_record, table_record
 
 __all__ = [
+    "BareContract",
+    "bare_contract",
     "canonical",
-    "contract_tables",
     "descriptor_document",
     "parse_descriptor",
     "product_json_beside",
@@ -55,21 +57,33 @@ def stored_descriptor(document: bytes, *, odcs: bytes | None = None) -> Descript
     return _parse(document, "product.json", odcs)[0]
 
 
-def contract_tables(document: bytes, *, file: str = "contract.yaml") -> dict[str, Table]:
-    """Read the tables of a contract or a descriptor, whatever it says of the product.
+@dataclass(frozen=True, slots=True)
+class BareContract:
+    """The tables of a document, whatever it says of the product; `reported` is kept there and means nothing here."""
+
+    product: str
+    tables: Mapping[str, Table]
+    reported: tuple[str, ...]
+
+
+def bare_contract(document: bytes, *, file: str = "contract.yaml") -> BareContract:
+    """Read the tables of a contract or a descriptor, and the product's name where it has one that SQL takes.
 
     Raises as `parse_descriptor` does.
     """
     source = read(document, file)
     fields = Fields(source.value, (), source.faults)
     if is_odcs(source.value):
-        tables = contract_values(fields, "contract").pop("tables", {})
+        found = contract_values(fields, "contract")
+        name, tables = found.get("name"), found.get("tables", {})
     else:
-        tables = parse_tables(fields, str(source.value.get("name")))
+        name = source.value.get("name")
+        tables = parse_tables(fields, str(name))
     violations = source.faults.violations()
     if violations:
         raise refused(violations, file)
-    return dict(tables)
+    product = name if isinstance(name, str) and PRODUCT.fullmatch(name) else "contract"
+    return BareContract(product, dict(tables), source.faults.reported)
 
 
 def canonical(document: Mapping[str, Any]) -> bytes:

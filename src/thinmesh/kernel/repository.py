@@ -24,6 +24,14 @@ class Signature:
     email: str
 
 
+@dataclass(frozen=True, slots=True)
+class StagedObject:
+    """An object on its way into the repository: its id, and where it waits."""
+
+    id: str
+    place: str
+
+
 class DataRepository(Protocol):
     """`data.git`. Commits made here are invisible until `move`. Object ids are hexadecimal text."""
 
@@ -45,8 +53,14 @@ class DataRepository(Protocol):
     def add(self, content: bytes) -> str:
         """Store a file's content and give its object id."""
 
-    def add_from(self, path: str) -> str:
-        """Store a file on disk, with flat memory, and give its object id."""
+    def stage(self, path: str) -> StagedObject:
+        """Write the content of a file on disk as an object that is not in the repository yet: nobody can fetch it."""
+
+    def admit(self, staged: StagedObject) -> None:
+        """Take a staged object into the repository, quickly; one that is there already is the same."""
+
+    def drop(self, staged: StagedObject) -> None:
+        """Remove a staged object that is not wanted; one that was admitted stays."""
 
     def commit(
         self, parent: str, edits: Mapping[str, str | None], author: Signature, message: str, merged: str | None = None

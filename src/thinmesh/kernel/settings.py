@@ -141,7 +141,9 @@ class Server:
 class Git:
     """What the repository takes."""
 
-    max_file: int = _setting("50MB", size, "The largest CSV that is kept in git; larger ones go to the lake.")
+    max_file: int = _setting(
+        "50MB", size, "The largest CSV in git: `publish` puts larger ones into the lake, a push of one is refused."
+    )
     fsync: bool = _setting(True, truth, "Whether what was acknowledged survives a power failure.")
 
 

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import os
+import secrets
+import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from io import BufferedReader
 from pathlib import Path
 
 import pygit2
 from pygit2.enums import ObjectType
 
-from thinmesh.kernel.repository import File, Signature
+from thinmesh.kernel.repository import File, Signature, StagedObject
 
 from .settings import write_settings
 from .store import SERVER_EMAIL, SERVER_NAME, Store, again, oid_of, translated
 from .trees import FOLDER, edited_tree, parse_tree
 from .welcome import CATALOG_HEADER, README
 
+# zlib's fastest level: the upkeep packs anew, and better.
+_FAST = 1
 # What git takes for the end of a name or address (git's ident.c strips the same).
 _CRUD = {**dict.fromkeys(range(32)), ord("<"): None, ord(">"): None}
 
@@ -26,6 +30,9 @@ class GitDataRepository:
 
     def __init__(self, path: Path, *, fsync: bool = True, alternates: Sequence[Path] = ()) -> None:
         self._store = Store(path, fsync=fsync, alternates=alternates)
+        self._fsync = fsync
+        # Git looks for objects in `objects/` alone.
+        self._incoming = path / "incoming"
         self.path = path
 
     @classmethod
@@ -90,14 +97,36 @@ class GitDataRepository:
         """Store a file's content and give its object id."""
         return self._store.write(ObjectType.BLOB, content)
 
-    def add_from(self, path: str) -> str:
-        """Store a file on disk, with flat memory, and give its object id. No filter (line endings) touches it."""
-        with translated(self.path, "written"), Path(path).open("rb") as content:
-            return again(lambda: self._blob_of(content))
+    def stage(self, path: str) -> StagedObject:
+        """Write the content of a file on disk as an object that is not in the repository yet: nobody can fetch it.
 
-    def _blob_of(self, content: BufferedReader) -> str:
-        content.seek(0)
-        return str(self._store.handle().create_blob_fromiobase(content))
+        No filter (line endings) touches it.
+        """
+        with translated(self.path, "written"):
+            place = self._incoming / secrets.token_hex(8)
+            place.mkdir(mode=0o700, parents=True)
+            try:
+                outside = pygit2.Odb()
+                outside.add_backend(pygit2.OdbBackendLoose(str(place), _FAST, self._fsync), 1)
+                return StagedObject(str(outside.write(ObjectType.BLOB, Path(path).read_bytes())), str(place))
+            except BaseException:
+                shutil.rmtree(place, ignore_errors=True)
+                raise
+
+    def admit(self, staged: StagedObject) -> None:
+        """Take a staged object into the repository: a rename; one that is there already is the same."""
+        with translated(self.path, "written"):
+            place = Path(staged.place, staged.id[:2], staged.id[2:])
+            target = self.path / "objects" / staged.id[:2] / staged.id[2:]
+            if not target.exists():
+                again(lambda: _move(place, target))
+                if self._fsync:
+                    _sync_folder(target.parent)
+        self.drop(staged)
+
+    def drop(self, staged: StagedObject) -> None:
+        """Remove a staged object that is not wanted; one that was admitted stays."""
+        shutil.rmtree(staged.place, ignore_errors=True)
 
     def commit(
         self, parent: str, edits: Mapping[str, str | None], author: Signature, message: str, merged: str | None = None
@@ -131,6 +160,7 @@ class GitDataRepository:
 
     def clear_locks(self) -> list[str]:
         """Remove what killed processes left, and name it. Only for whoever holds the home exclusively."""
+        shutil.rmtree(self._incoming, ignore_errors=True)
         return self._store.clear_locks()
 
     def _commit(
@@ -184,6 +214,20 @@ class GitDataRepository:
         with translated(self.path, "read"):
             _, size = self._store.handle().odb.read_header(pygit2.Oid(raw=id))
         return File(id.hex(), size, mode)
+
+
+def _move(source: Path, target: Path) -> None:
+    target.parent.mkdir(exist_ok=True)
+    source.replace(target)
+
+
+def _sync_folder(folder: Path) -> None:
+    for each in (folder, folder.parent):
+        descriptor = os.open(each, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _text(name: bytes) -> str:

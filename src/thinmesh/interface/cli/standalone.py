@@ -9,7 +9,7 @@ from typing import Any
 from thinmesh.interface.client.files import parts_of
 from thinmesh.interface.documents import document
 from thinmesh.interface.platform import bootstrap
-from thinmesh.kernel.documents import contract_tables
+from thinmesh.kernel.documents import bare_contract
 from thinmesh.kernel.errors import Malformed
 from thinmesh.planes.product.model import Progress, Upload
 
@@ -20,6 +20,6 @@ def check_files(contract: Path, files: Sequence[str], progress: Progress) -> Any
         content = contract.read_bytes()
     except OSError as error:
         raise Malformed(f"{contract} cannot be read: {error.strerror}.", help="Name an ODCS document.") from error
-    tables = contract_tables(content, file=str(contract))
+    tables = bare_contract(content, file=str(contract)).tables
     uploads = [Upload(part.name, part.path) for part in parts_of(files, "", tables)]
     return document(bootstrap().check_standalone(content, uploads, progress, file=str(contract)))

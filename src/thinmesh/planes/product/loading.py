@@ -15,10 +15,11 @@ from thinmesh.kernel.errors import Violation
 from thinmesh.kernel.ledger import TableLoad
 from thinmesh.kernel.policy import Action, Principal, ProductFacts
 from thinmesh.kernel.product import DataFile, Product, TableState
+from thinmesh.kernel.repository import StagedObject
 
 from .backend import Backends
-from .model import CheckedTable, CheckJob, CheckResult, Progress, StagedFile, TableInput, Upload
-from .quality import has_sql, measure
+from .model import CheckedTable, CheckJob, CheckResult, Progress, Snapshot, StagedFile, TableInput, Upload
+from .quality import has_sql, measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,11 @@ class TableChange:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """Checked and stored loads, ready for a ledger entry. `tables` are contracts that the check inferred or widened."""
+    """Checked and stored loads, ready for a ledger entry. `tables` are contracts that the check inferred or widened.
+
+    `blobs` are CSVs for `main` that enter the repository with the entry, and not before: whoever knows an object's id
+    can fetch it.
+    """
 
     loads: Mapping[str, TableLoad] = field(default_factory=dict)
     tables: Mapping[str, Table] = field(default_factory=dict)
@@ -58,6 +63,7 @@ class Prepared:
     not_checked: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     rows: int = 0
+    blobs: tuple[StagedObject, ...] = ()
 
 
 @contextmanager
@@ -84,7 +90,7 @@ def prepare(
 
     Nothing is stored when there are violations. The stored files are named by nothing until the ledger takes them.
     """
-    result, loads = _stage(backends, caller, current, tables, changes, product, progress)
+    result, loads, blobs = _stage(backends, caller, current, tables, changes, product, progress)
     if not result.ok:
         return Prepared(violations=result.violations, not_checked=result.not_checked, rows=result.rows)
     return Prepared(
@@ -96,6 +102,7 @@ def prepare(
         not_checked=result.not_checked,
         notes=tuple(f"{found.table.name}.{note}" for found in result.tables for note in found.widened),
         rows=result.rows,
+        blobs=blobs,
     )
 
 
@@ -110,8 +117,8 @@ def rehearse(
     """Check the changes as a publication would, and keep nothing; every value is typed only where SQL rules ask."""
     if not any(has_sql(tables[change.name]) for change in changes if change.name in tables):
         return check(backends, caller, current, tables, changes, None, progress)
-    result, loads = _stage(backends, caller, current, tables, changes, current.name, progress)
-    discard(backends, Prepared(loads), current)
+    result, loads, blobs = _stage(backends, caller, current, tables, changes, current.name, progress)
+    discard(backends, Prepared(loads, blobs=blobs), current)
     return result
 
 
@@ -123,7 +130,7 @@ def _stage(
     changes: Sequence[TableChange],
     product: str,
     progress: Progress,
-) -> tuple[CheckResult, dict[str, TableLoad]]:
+) -> tuple[CheckResult, dict[str, TableLoad], tuple[StagedObject, ...]]:
     """Check, store what was staged, and run SQL rules over it; nothing is stored where there are violations."""
     with scratch_folder(backends) as folder:
         result = check(backends, caller, current, tables, changes, folder, progress)
@@ -132,18 +139,22 @@ def _stage(
             changes = [_from_text(backends, current, change, folder, widened) for change in changes]
             result = check(backends, caller, current, tables, changes, folder, progress)
         if not result.ok:
-            return result, {}
+            return result, {}, ()
         checked = {found.table.name: found for found in result.tables}
-        loads = {change.name: _store(backends, product, current, change, checked[change.name]) for change in changes}
+        blobs: list[StagedObject] = []
+        loads = {
+            change.name: _store(backends, product, current, change, checked[change.name], blobs) for change in changes
+        }
+    stored = Prepared(loads, blobs=tuple(blobs))
     try:
         result = _with_sql(backends, caller, product, current, result, loads)
     except BaseException:
-        discard(backends, Prepared(loads), current)
+        discard(backends, stored, current)
         raise
     if not result.ok:
-        discard(backends, Prepared(loads), current)
-        return result, {}
-    return result, loads
+        discard(backends, stored, current)
+        return result, {}, ()
+    return result, loads, stored.blobs
 
 
 def _from_text(
@@ -191,12 +202,11 @@ def _with_sql(
     files = {name: state.files for name, state in states.items()}
     for name, load in loads.items():
         files[name] = (*files.get(name, ()), *load.files) if load.mode == "append" else load.files
-    found = list(measure(backends, caller.user, product, tables, files, judged))
-    return replace(
-        result,
-        violations=(*result.violations, *(violation for violation, refused in found if refused)),
-        measured=(*result.measured, *(violation for violation, refused in found if not refused)),
-    )
+    snapshots = [
+        Snapshot(product, table, None, tuple(backends.location.path(file) for file in files.get(name, ())))
+        for name, table in tables.items()
+    ]
+    return measured(backends.sandbox, caller.user, snapshots, judged, result)
 
 
 def check(
@@ -265,9 +275,14 @@ def facts(product: Product) -> ProductFacts:
 
 
 def _store(
-    backends: Backends, product: str, current: Product | None, change: TableChange, checked: CheckedTable
+    backends: Backends,
+    product: str,
+    current: Product | None,
+    change: TableChange,
+    checked: CheckedTable,
+    blobs: list[StagedObject],
 ) -> TableLoad:
-    """Put the staged files into the location, in the order of the sources."""
+    """Put the staged files into the location, in the order of the sources; what is to be committed waits in `blobs`."""
     staged = {file.upload: file for file in checked.files}
     present = list(current.tables[change.name].files) if current and change.name in current.tables else []
     kept = [source.kept for source in change.sources if source.kept]
@@ -284,7 +299,9 @@ def _store(
     def blob_of(source: Source) -> str | None:
         if not change.in_git or source.upload is None:
             return source.blob
-        return source.blob or backends.data.add_from(str(source.upload.path))
+        if source.blob is None:
+            blobs.append(backends.data.stage(str(source.upload.path)))
+        return source.blob or blobs[-1].id
 
     def of_source(source: Source) -> DataFile:
         if source.kept:
@@ -311,6 +328,8 @@ def _quality(result: CheckResult) -> dict[str, Any]:
 
 def discard(backends: Backends, prepared: Prepared, current: Product | None) -> None:
     """Remove stored files of a publication that did not come about."""
+    for blob in prepared.blobs:
+        backends.data.drop(blob)
     present = {file.path for state in (current.tables.values() if current else ()) for file in state.files}
     for load in prepared.loads.values():
         for file in load.files:

@@ -144,6 +144,8 @@ class Publishing:
         if current.sequence != before.sequence:
             raise Stale
         backends.policy.require(caller, Action.PUBLISH, product=facts(current))
+        for blob in prepared.blobs:
+            backends.data.admit(blob)
         publication = backends.index.next_publication(tx, current.name)
         files = backends.data.files(tip, current.folder)
         edits: dict[str, str | None] = {}

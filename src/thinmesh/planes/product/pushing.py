@@ -39,6 +39,10 @@ _NEVER_SHARED = (
     "a commit of this push holds data that never enters the shared repository; take it out of the history",
     "placement",
 )
+_NO_OTHER_FILES = (
+    "the folder of a closed product holds product.json, contract.yaml and README.md alone: every clone has its files",
+    "placement",
+)
 # Once such a table is closed or classified, nobody could tell that its data is in the history.
 _DROPPED = ("a commit of this push adds data that a later one removes again; squash them (git rebase -i)", "squash")
 
@@ -182,7 +186,7 @@ class Pushing:
                 plan.event = "published"
         except MeshError as error:
             faults += _as_faults(error, folder if plan.described else f"{folder}/product.json")
-        faults += _smuggled(plan, folder, tables, change)
+        faults += _smuggled(push.repository, plan, folder, tables, change)
         try:
             self._load(push, caller, plan, folder, tables, faults)
         except MeshError as error:
@@ -422,19 +426,45 @@ def _misplaced(plan: FolderPlan, folder: str, table: str, tables: Mapping[str, T
     return Violation(f"{why}: thinmesh publish {plan.name} {table}.csv", "placement", file=file, table=table)
 
 
-def _smuggled(plan: FolderPlan, folder: str, tables: Mapping[str, Table], change: PushedChange) -> list[Violation]:
-    """Find CSVs that only a commit on the way brings: they stay in the history, though no table is known by them."""
+def _smuggled(
+    repository: DataRepository, plan: FolderPlan, folder: str, tables: Mapping[str, Table], change: PushedChange
+) -> list[Violation]:
+    """Find data that only a commit on the way brings, and files of a closed product: both stay in the history."""
     access = plan.evolution.access if plan.evolution else (plan.before.access if plan.before else "open")
     kept = {_table_of(path, folder) for path in plan.files}
+    guarded = _guarded_on_the_way(repository, plan, folder, change)
     faults = []
     for entry in change.entries:
-        table = _table_of(entry.path, folder) if entry.path.startswith(f"{folder}/") else ""
-        closed = access == "request" or (table in tables and tables[table].classified)
-        if not table or entry.path in plan.files or not (closed or table not in kept):
+        if not entry.path.startswith(f"{folder}/"):
             continue
-        text, rule = _NEVER_SHARED if closed else _DROPPED
-        faults.append(Violation(f"{text} (commit {entry.commit[:12]})", rule, file=entry.path, table=table))
+        table = _table_of(entry.path, folder)
+        closed = access == "request" or guarded or (table in tables and tables[table].classified)
+        same = _id(plan.files.get(entry.path)) == entry.file.id
+        if (
+            access == "request"
+            and not table
+            and entry.path.removeprefix(f"{folder}/") not in (*_DOCUMENTS, "README.md")
+        ):
+            faults.append(Violation(*_NO_OTHER_FILES, file=entry.path))
+        elif table and not same and (guarded or entry.path not in plan.files) and (closed or table not in kept):
+            text, rule = _NEVER_SHARED if closed else _DROPPED
+            faults.append(Violation(f"{text} (commit {entry.commit[:12]})", rule, file=entry.path, table=table))
     return faults
+
+
+def _guarded_on_the_way(repository: DataRepository, plan: FolderPlan, folder: str, change: PushedChange) -> bool:
+    """Tell whether a commit on the way closes the product or classifies a table: its own data is held to that."""
+    for entry in change.entries:
+        name = entry.path.removeprefix(f"{folder}/")
+        if name not in _DOCUMENTS or entry.path == name or entry.file.id == _id(plan.files.get(entry.path)):
+            continue
+        try:
+            found = parse_descriptor(repository.read(entry.file.id), file=entry.path)
+        except MeshError:
+            continue  # it never was anybody's contract
+        if found.access == "request" or any(table.classified for table in found.tables.values()):
+            return True
+    return False
 
 
 def _described(repository: DataRepository, plan: FolderPlan, folder: str) -> dict[str, Any]:

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from thinmesh.kernel.contract import Table
 from thinmesh.kernel.errors import Refused, Violation
-from thinmesh.kernel.product import DataFile
 from thinmesh.kernel.quality_rules import bounds_of, demand, holds, is_sql, refuses
 
-from .backend import Backends, Sandbox
-from .model import Snapshot
+from .backend import Sandbox
+from .model import CheckResult, Snapshot
 
 _PLACEHOLDER = re.compile(r"\$\{(object|table|property|column)\}")
+_OF_COLUMN = re.compile(r"\$\{(property|column)\}")
 _RULE = "sql"
 
 
@@ -27,34 +28,22 @@ def has_sql(table: Table) -> bool:
     return any(True for _ in _rules(table))
 
 
-def unmeasured(table: Table) -> list[str]:
-    """Name the rules that only the sandbox measures, for a check that has none."""
-    return [
-        f"{table.name}{f'.{column}' if column else ''}: quality sql {_title(rule)}" for column, rule in _rules(table)
+def measured(
+    sandbox: Sandbox, user: str, snapshots: Sequence[Snapshot], judged: Sequence[str], result: CheckResult
+) -> CheckResult:
+    """Add to a verdict what the rules of the `judged` tables find, over all tables of the product in `snapshots`."""
+    found = [
+        (fault, refuses(rule))
+        for snapshot in snapshots
+        if snapshot.table.name in judged
+        for column, rule in _rules(snapshot.table)
+        if (fault := _fault(sandbox, user, snapshots, snapshot, column, rule))
     ]
-
-
-def measure(
-    backends: Backends,
-    user: str,
-    product: str,
-    tables: Mapping[str, Table],
-    files: Mapping[str, Sequence[DataFile]],
-    judged: Sequence[str],
-) -> Iterator[tuple[Violation, bool]]:
-    """Give each broken rule of the `judged` tables, and whether it refuses.
-
-    `tables` and `files` are all of the product's, as they would be after the publication.
-    """
-    snapshots = [
-        Snapshot(product, table, None, tuple(backends.location.path(file) for file in files.get(name, ())))
-        for name, table in tables.items()
-    ]
-    for name in judged:
-        for column, rule in _rules(tables[name]):
-            found = _fault(backends.sandbox, user, snapshots, product, name, column, rule)
-            if found:
-                yield Violation(found, _RULE, table=name, column=column), refuses(rule)
+    return replace(
+        result,
+        violations=(*result.violations, *(violation for violation, refused in found if refused)),
+        measured=(*result.measured, *(violation for violation, refused in found if not refused)),
+    )
 
 
 def _rules(table: Table) -> Iterator[tuple[str | None, Mapping[str, Any]]]:
@@ -67,19 +56,21 @@ def _fault(
     sandbox: Sandbox,
     user: str,
     snapshots: Sequence[Snapshot],
-    product: str,
-    table: str,
+    judged: Snapshot,
     column: str | None,
     rule: Mapping[str, Any],
-) -> str | None:
+) -> Violation | None:
     name = f"the quality rule {_title(rule)!r}"
     try:
-        value = sandbox.number(user, _written_out(str(rule["query"]), product, table, column), snapshots)
+        value = sandbox.number(user, _written_out(str(rule["query"]), judged, column), snapshots)
     except Refused as error:
-        return f"{name} cannot be measured: {error.detail}"
+        # What the engine says may quote a value: it is for who asks, and kept nowhere.
+        plain = f"{name} cannot be measured"
+        return Violation(f"{plain}: {error.detail}", _RULE, None, judged.table.name, column, plain=plain)
     for operator, bound in bounds_of(rule).items():
         if not holds(operator, value, bound):
-            return f"{name} gives {value:g}, and {demand(operator, bound)}"
+            text = f"{name} gives {value:g}, and {demand(operator, bound)}"
+            return Violation(text, _RULE, None, judged.table.name, column)
     return None
 
 
@@ -87,8 +78,10 @@ def _title(rule: Mapping[str, Any]) -> str:
     return str(rule.get("name") or rule.get("description") or rule["query"])[:80]
 
 
-def _written_out(query: str, product: str, table: str, column: str | None) -> str:
+def _written_out(query: str, judged: Snapshot, column: str | None) -> str:
     """Put names in the place of placeholders; names are of a form that needs quotes only for keywords."""
-    names = {"object": f'"{product}"."{table}"', "property": f'"{column}"' if column else "*"}
+    if not column and _OF_COLUMN.search(query):
+        raise Refused("${property} and ${column} stand for a column: write the rule into that column's quality.")
+    names = {"object": f'"{judged.product}"."{judged.table.name}"', "property": f'"{column}"'}
     names |= {"table": names["object"], "column": names["property"]}
     return _PLACEHOLDER.sub(lambda found: names[found[1]], query)

@@ -93,7 +93,7 @@ class Registration:
             self.judge(tx, caller, descriptor, current)
             if unchanged:
                 return None
-            edits = self._files(descriptor)
+            edits = self._files(descriptor, current)
             change = self._change(tx, current, descriptor, evolution, edits, prepared)
             message = f"{'Register' if current is None else 'Change'} {descriptor.name}"
             return Draft(actor_of(caller), (change,), message, signature_of(caller), edits)
@@ -174,19 +174,22 @@ class Registration:
             raise Refused(
                 f"The data present in {current.name} violates the new contract.",
                 help="Loosen the rule, or publish data that satisfies it first.",
-                violations=prepared.violations,
+                # The files are the mesh's own copies; nobody knows them by name.
+                violations=[replace(violation, file=None) for violation in prepared.violations],
             )
         if not evolution.retype:
             discard(backends, prepared, current)
             return Prepared(quality=prepared.quality)
         return prepared
 
-    def _files(self, descriptor: Descriptor) -> dict[str, str | None]:
+    def _files(self, descriptor: Descriptor, current: Product | None) -> dict[str, str | None]:
         """Store the documents and give the edits on `main`."""
         folder = f"{descriptor.domain}/{descriptor.name}"
         add = self._backends.data.add
         if descriptor.odcs is None:
-            return {f"{folder}/product.json": add(descriptor.document)}
+            # A contract beside it would say the tables once more, and differently.
+            replaced = {f"{folder}/contract.yaml": None} if current and current.descriptor.odcs is not None else {}
+            return {f"{folder}/product.json": add(descriptor.document), **replaced}
         return {
             f"{folder}/product.json": add(product_json_beside(descriptor)),
             f"{folder}/contract.yaml": add(descriptor.odcs),

@@ -88,7 +88,7 @@ signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 for write in (
     lambda: data.add(content),
-    lambda: data.add_from(sys.argv[3]),
+    lambda: data.stage(sys.argv[3]),
     lambda: log.append(log.tip(), [b"fits", content]),
 ):
     try:

@@ -65,3 +65,27 @@ def test_faults_of_the_contract_bear_its_name(folder):
 
 def test_a_table_is_the_file_s_name_up_to_the_first_dot(folder):
     assert list(by_table([Upload("t.2020.csv", folder), Upload("u.2020.01.csv.gz", folder)])) == ["t", "u"]
+
+
+def ruled(folder, query, **more):
+    table = {**CONTRACT["schema"][0], "quality": [{"type": "sql", "name": "r", "query": query, "mustBe": 0}], **more}
+    (folder / "c.json").write_text(json.dumps({**CONTRACT, "schema": [table]}))
+    return check_files(folder / "c.json", [str(folder / "t" / "a.csv")], no_progress)
+
+
+def test_sql_rules_are_measured_without_a_platform_too(folder):
+    assert ruled(folder, "select count(*) from ${table} where id < 1")["ok"]
+    found = ruled(folder, "select count(*) from ${object} where id >= 1")
+    assert [(one["rule"], one["table"], one["message"]) for one in found["violations"]] == [
+        ("sql", "t", "the quality rule 'r' gives 1, and must be 0")
+    ]
+    assert not found["ok"]
+    outside = ruled(folder, "select count(*) from read_csv('/etc/passwd')")
+    assert "cannot be measured" in outside["violations"][0]["message"]
+    lost = ruled(folder, "select count(${column}) from ${table}")
+    assert "write the rule into that column's quality" in lost["violations"][0]["message"]
+
+
+def test_misspelt_members_are_named_as_not_checked(folder):
+    found = ruled(folder, "select 0", qualiti=[])
+    assert any("qualiti" in text and "quality" in text for text in found["not_checked"])

@@ -58,7 +58,9 @@ def _one(
         if not holds(operator, value, bound):
             message = f"{metric} is {value:g}{unit}, and {demand(operator, bound, unit)}"
             column = ", ".join(names) or None
-            yield Violation(message, metric, None, stored.table.name, column, int(count) or 1), refuses(rule)
+            # The number of rows is one fact of the table; what the others count are the values that break the rule.
+            faults = 1 if metric == "rowCount" else int(count) or 1
+            yield Violation(message, metric, None, stored.table.name, column, faults), refuses(rule)
 
 
 def _sql(metric: str, names: Sequence[str], column: Column, arguments: Mapping[str, Any]) -> str:
