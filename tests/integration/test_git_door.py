@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.integration.git_mesh import Mesh, MovingHandler, git
+from tests.integration.git_mesh import GIT_CLIENT, Mesh, MovingHandler, git
 from thinmesh.adapters.git.hooks import self_test
 from thinmesh.kernel.errors import Internal
 
@@ -291,3 +291,44 @@ def test_a_restart_takes_over_a_stale_socket_and_lock(mesh):
     head = clone.write("d/p/t.csv", "a\n1\n").commit()
     clone.push("origin", "HEAD:refs/for/main")
     assert mesh.data.tip() == head
+
+
+class Slow(MovingHandler):
+    """Judges alice's pushes until the test lets them go, and counts how many it judges at once."""
+
+    def __init__(self, data):
+        super().__init__(data)
+        self.go, self.judged = threading.Event(), 0
+        self.counting = threading.Lock()
+
+    def check(self, push, say):
+        if push.context.caller.user == "alice":
+            with self.counting:
+                self.judged += 1
+            self.go.wait(60)
+        return super().check(push, say)
+
+
+def test_one_user_s_pushes_leave_room_for_the_others(tmp_path):
+    mesh = Mesh(tmp_path, handler=Slow)
+    clients = []
+    try:
+        for number in range(20):
+            clone = mesh.clone(f"alice{number}")
+            clone.write(f"d/a{number}/t.csv", "a\n1\n").commit()
+            command = ["git", "push", "-q", "origin", "HEAD:refs/for/main"]
+            clients.append(subprocess.Popen(command, cwd=clone.path, env=GIT_CLIENT, stderr=subprocess.DEVNULL))
+        until(lambda: mesh.handler.judged == 4)
+        bob = mesh.clone("bob", user="bob")
+        head = bob.write("d/b/t.csv", "a\n1\n").commit()
+        bob.push("origin", "HEAD:refs/for/main")
+        assert mesh.data.tip() == head
+        assert mesh.handler.judged == 4
+        mesh.handler.go.set()
+        assert [client.wait(60) for client in clients] == [0] * 20
+    finally:
+        mesh.handler.go.set()
+        for client in clients:
+            client.kill()
+            client.wait()
+        mesh.stop()

@@ -12,6 +12,7 @@ import shutil
 from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 import structlog
 
@@ -30,6 +31,8 @@ from .settings import write_global_settings, write_settings
 _log = structlog.get_logger("thinmesh.git")
 # Each process packs with one thread; more at once than this only take memory from each other.
 _AT_ONCE = 16
+# One user's requests wait for each other, so that there is room for everybody else's.
+_OF_ONE_USER = 4
 
 
 class GitDoor:
@@ -61,6 +64,8 @@ class GitDoor:
         self._hooks = HookServer(socket, repository, self._pushes, handler)
         # Reading and pushing do not keep each other waiting.
         self._slots = {pushes: asyncio.Semaphore(_AT_ONCE) for pushes in (False, True)}
+        # An entry goes when nobody holds or waits for it.
+        self._turns: WeakValueDictionary[tuple[str, bool], asyncio.Semaphore] = WeakValueDictionary()
 
     def start(self) -> None:
         """Write hooks and settings anew, prove that they are in force, and answer hooks. Raises Internal otherwise.
@@ -98,7 +103,8 @@ class GitDoor:
             _log.error("a push was turned away: the hooks are not in place")
             await plain(send, 503, "Pushes are not possible now; tell the administrator to start `thinmesh up` again.")
             return
-        async with self._slots[request.pushes]:
+        turn = self._turns.setdefault((caller.user, request.pushes), asyncio.Semaphore(_OF_ONE_USER))
+        async with turn, self._slots[request.pushes]:
             await self._serve(request, receive, send, PushContext(caller))
 
     async def _serve(self, request: Request, receive: Receive, send: Send, context: PushContext) -> None:
