@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,7 +24,7 @@ from .backend import Backends
 from .consumers import for_whom
 from .evolution import Evolution, evolve
 from .loading import Prepared, Source, TableChange, discard, facts, prepare, scratch_folder
-from .model import Upload, no_progress
+from .model import Progress, Upload, no_progress
 from .push import MAIN, Landing, Push, PushContext, PushedChange, Say
 from .push_merge import clashes, merged, news
 from .push_reply import Landed, reply
@@ -33,6 +34,7 @@ from .sources import csv_paths, digest
 
 # What one push may bring (DESIGN, *Push*); beyond it: publish.
 _BUDGET = 500_000_000
+_SECONDS = 120.0
 _DOCUMENTS = ("product.json", "contract.yaml")
 # What is wrong with a CSV that a push adds and removes again, and the rule.
 _NEVER_SHARED = (
@@ -64,6 +66,7 @@ class FolderPlan:
     files: Mapping[str, File] = field(default_factory=dict)
     described: Mapping[str, Any] | None = None
     needs: frozenset[Action] = frozenset()
+    progress: Progress = no_progress
 
 
 class Pushing:
@@ -119,13 +122,14 @@ class Pushing:
             return [], [*faults, Violation(text, "push_size")]
         broken = {violation.file for violation in faults if violation.file}
         plans = []
+        progress = within(_SECONDS)
         for folder in change.folders():
             ours = self._backends.data.files(tip, folder)
             edits = news(ours, change, folder)
             if any(path in broken for path in edits) or folder in broken or f"{folder}/" in broken:
                 continue
             say(f"checking {folder}")
-            plan, found = self._plan(push, caller, folder, edits, ours, change)
+            plan, found = self._plan(push, caller, folder, edits, ours, change, progress)
             faults += found
             # What comes to nothing is judged all the same, for its commits stay in the history.
             plans += [plan] if edits else []
@@ -163,12 +167,13 @@ class Pushing:
         edits: Mapping[str, str | None],
         ours: Mapping[str, File],
         change: PushedChange,
+        progress: Progress,
     ) -> tuple[FolderPlan, list[Violation]]:
         """Judge one folder as it would be after the merge."""
         domain, _, name = folder.partition("/")
         with self._backends.database.read() as tx:
             before = self._backends.index.product(tx, name)
-        plan = FolderPlan(domain, name, before, edits, needs=_needed(edits))
+        plan = FolderPlan(domain, name, before, edits, needs=_needed(edits), progress=progress)
         faults = clashes(ours, change, folder)
         plan.files = merged(ours, change, folder)
         faults += [fault for fault in folder_faults(plan.files) if fault not in faults]
@@ -271,7 +276,7 @@ class Pushing:
     ) -> Prepared:
         if not changes:
             return Prepared()
-        return prepare(self._backends, caller, plan.before, tables, changes, plan.name, no_progress)
+        return prepare(self._backends, caller, plan.before, tables, changes, plan.name, plan.progress)
 
     def _sources(
         self, repository: DataRepository, plan: FolderPlan, folder: str, table: str, scratch: Path, *, fresh: bool
@@ -383,6 +388,18 @@ class Pushing:
             plans = self._plans.pop(context.id, [])
         for plan in plans:
             discard(self._backends, plan.prepared, plan.before)
+
+
+def within(seconds: float) -> Progress:
+    """Give a progress that ends the check it is told of once so many seconds are over."""
+    end = time.monotonic() + seconds
+
+    def look(_what: str, _done: int, _total: int) -> None:
+        if time.monotonic() > end:
+            text = f"the data of one push is checked for {seconds:g} seconds at most: use `thinmesh publish` for more"
+            raise Refused(text, violations=[Violation(text, "push_time")])
+
+    return look
 
 
 def _needed(paths: Iterable[str]) -> frozenset[Action]:

@@ -1,6 +1,12 @@
+import pytest
+
+from thinmesh.adapters.duckdb.check.checker import DuckdbChecker
+from thinmesh.kernel.errors import Refused
 from thinmesh.kernel.repository import File
+from thinmesh.planes.product.model import CheckJob, TableInput, Upload
 from thinmesh.planes.product.push import Edit, PushedChange, PushedEntry, folder_of
 from thinmesh.planes.product.push_structure import folder_faults, rights_faults, structural_faults
+from thinmesh.planes.product.pushing import within
 
 MAX_FILE = 50_000_000
 
@@ -106,3 +112,12 @@ def test_rights_are_asked_for_every_touched_folder_once():
     found = rights_faults(change, refusal)
     assert asked == [("d/p", ("d/p/a", "d/p/t.csv")), ("d/q", ("d/q/x",))]
     assert [(fault.file, fault.message) for fault in found] == [("d/q", "d/q belongs to others. (commit 222222222222)")]
+
+
+def test_a_push_is_checked_for_its_time_and_no_longer(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("a\n1\n")
+    job = CheckJob(tables=(TableInput("t", None, (Upload("t.csv", path),)),))
+    assert DuckdbChecker().check(job, within(60.0)).ok
+    with pytest.raises(Refused, match="use `thinmesh publish`"):
+        DuckdbChecker().check(job, within(-1.0))
