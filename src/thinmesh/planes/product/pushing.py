@@ -15,7 +15,6 @@ from thinmesh.kernel.database import Transaction
 from thinmesh.kernel.documents import canonical, parse_descriptor
 from thinmesh.kernel.errors import Conflict, MeshError, NotAllowed, Refused, Temporary, Violation
 from thinmesh.kernel.ledger import Draft, ProductChange, Unfinished
-from thinmesh.kernel.names import fault_of_name
 from thinmesh.kernel.policy import Action, Principal
 from thinmesh.kernel.product import Descriptor, Product
 from thinmesh.kernel.repository import DataRepository, File
@@ -27,6 +26,7 @@ from .loading import Prepared, Source, TableChange, discard, facts, prepare, scr
 from .model import Progress, Upload, no_progress
 from .push import MAIN, Landing, Push, PushContext, PushedChange, Say
 from .push_merge import clashes, merged, news
+from .push_placement import DOCUMENTS, misplaced, smuggled, table_of
 from .push_reply import Landed, reply
 from .push_structure import folder_faults, rights_faults, structural_faults
 from .registration import ATTEMPTS, Registration, Stale, actor_of, change_of, signature_of
@@ -35,19 +35,6 @@ from .sources import csv_paths, digest
 # What one push may bring (DESIGN, *Push*); beyond it: publish.
 _BUDGET = 500_000_000
 _SECONDS = 120.0
-_DOCUMENTS = ("product.json", "contract.yaml")
-# What is wrong with a CSV that a push adds and removes again, and the rule.
-_NEVER_SHARED = (
-    "a commit of this push holds data that never enters the shared repository; take it out of the history",
-    "placement",
-)
-_NO_OTHER_FILES = (
-    "the folder of a closed product holds product.json, contract.yaml and README.md alone: every clone has its files",
-    "placement",
-)
-# Once such a table is closed or classified, nobody could tell that its data is in the history.
-_DROPPED = ("a commit of this push adds data that a later one removes again; squash them (git rebase -i)", "squash")
-
 # Reads what a push comes to, against the commit that `main` is at: adapters know git, planes do not.
 ReadPush = Callable[[Push, str], PushedChange]
 
@@ -179,7 +166,7 @@ class Pushing:
         faults += [fault for fault in folder_faults(plan.files) if fault not in faults]
         tables = {table: state.table for table, state in before.tables.items()} if before else {}
         try:
-            if before is None or any(path in edits for path in (f"{folder}/{document}" for document in _DOCUMENTS)):
+            if before is None or any(path in edits for path in (f"{folder}/{document}" for document in DOCUMENTS)):
                 descriptor = self._descriptor(push.repository, plan, folder)
                 # Rows are judged by the tables that its author meant, also where it is refused for something else.
                 tables = {name: with_ids(table, tables.get(name)) for name, table in descriptor.tables.items()} | {
@@ -191,7 +178,7 @@ class Pushing:
                 plan.event = "published"
         except MeshError as error:
             faults += _as_faults(error, folder if plan.described else f"{folder}/product.json")
-        faults += _smuggled(push.repository, plan, folder, tables, change)
+        faults += smuggled(push.repository, plan, folder, tables, change)
         try:
             self._load(push, caller, plan, folder, tables, faults)
         except MeshError as error:
@@ -247,8 +234,8 @@ class Pushing:
         """Check the CSVs that changed, and present data where the contract did."""
         evolution = plan.evolution
         again = {*evolution.recheck, *evolution.retype} if evolution else set()
-        names = sorted({table for path in plan.edits if (table := _table_of(path, folder))})
-        refused = [fault for name in names if (fault := _misplaced(plan, folder, name, tables))]
+        names = sorted({table for path in plan.edits if (table := table_of(path, folder))})
+        refused = [fault for name in names if (fault := misplaced(plan, folder, name, tables))]
         faults += refused
         if refused:
             return
@@ -348,7 +335,7 @@ class Pushing:
             for action in plan.needs:
                 self._backends.policy.require(caller, action, product=facts(current))
         folder = f"{plan.domain}/{plan.name}"
-        ids = {name: plan.files.get(f"{folder}/{name}") for name in (*_DOCUMENTS, "README.md")}
+        ids = {name: plan.files.get(f"{folder}/{name}") for name in (*DOCUMENTS, "README.md")}
         evolution = plan.evolution or _unchanged(plan)
         described = plan.described
         if ids["product.json"] is None and described is None and current:
@@ -407,81 +394,12 @@ def _needed(paths: Iterable[str]) -> frozenset[Action]:
     return frozenset(Action.PUBLISH if path.endswith(".csv") else Action.CHANGE for path in paths)
 
 
-def _table_of(path: str, folder: str) -> str:
-    """Give the table that a path in a product folder holds data of; empty for other files."""
-    rest = path.removeprefix(f"{folder}/")
-    if not rest.endswith(".csv"):
-        return ""
-    return rest.split("/")[0].removesuffix(".csv")
-
-
 def _placed(fault: Violation, plan: FolderPlan, folder: str) -> Violation:
     """Give a fault in rows that the push leaves as they are the path of their table's first file."""
     if fault.file:
         return fault
     files = csv_paths(plan.files, folder, fault.table or "")
     return replace(fault, file=files[0] if files else folder)
-
-
-def _misplaced(plan: FolderPlan, folder: str, table: str, tables: Mapping[str, Table]) -> Violation | None:
-    """Say why a table's CSVs do not belong into the shared repository, or nothing."""
-    state = plan.before.tables.get(table) if plan.before else None
-    access = plan.evolution.access if plan.evolution else (plan.before.access if plan.before else "open")
-    files = csv_paths(plan.files, folder, table)
-    file = files[0] if files else f"{folder}/{table}.csv"
-    why = fault_of_name(table, "table")
-    if not files:
-        return None
-    if why is None and access == "request":
-        why = f"{plan.name} is closed, and its data never enters the shared repository"
-    elif why is None and table in tables and tables[table].classified:
-        why = f"{table} has classified columns, and its data never enters the shared repository"
-    elif why is None and state and state.publication and not state.in_git:
-        why = f"the data of {table} lies outside the repository since {state.publication}"
-    else:
-        return Violation(why, "file_name", file=file, table=table) if why else None
-    return Violation(f"{why}: thinmesh publish {plan.name} {table}.csv", "placement", file=file, table=table)
-
-
-def _smuggled(
-    repository: DataRepository, plan: FolderPlan, folder: str, tables: Mapping[str, Table], change: PushedChange
-) -> list[Violation]:
-    """Find data that only a commit on the way brings, and files of a closed product: both stay in the history."""
-    access = plan.evolution.access if plan.evolution else (plan.before.access if plan.before else "open")
-    kept = {_table_of(path, folder) for path in plan.files}
-    guarded = _guarded_on_the_way(repository, plan, folder, change)
-    faults = []
-    for entry in change.entries:
-        if not entry.path.startswith(f"{folder}/"):
-            continue
-        table = _table_of(entry.path, folder)
-        closed = access == "request" or guarded or (table in tables and tables[table].classified)
-        same = _id(plan.files.get(entry.path)) == entry.file.id
-        if (
-            access == "request"
-            and not table
-            and entry.path.removeprefix(f"{folder}/") not in (*_DOCUMENTS, "README.md")
-        ):
-            faults.append(Violation(*_NO_OTHER_FILES, file=entry.path))
-        elif table and not same and (guarded or entry.path not in plan.files) and (closed or table not in kept):
-            text, rule = _NEVER_SHARED if closed else _DROPPED
-            faults.append(Violation(f"{text} (commit {entry.commit[:12]})", rule, file=entry.path, table=table))
-    return faults
-
-
-def _guarded_on_the_way(repository: DataRepository, plan: FolderPlan, folder: str, change: PushedChange) -> bool:
-    """Tell whether a commit on the way closes the product or classifies a table: its own data is held to that."""
-    for entry in change.entries:
-        name = entry.path.removeprefix(f"{folder}/")
-        if name not in _DOCUMENTS or entry.path == name or entry.file.id == _id(plan.files.get(entry.path)):
-            continue
-        try:
-            found = parse_descriptor(repository.read(entry.file.id), file=entry.path)
-        except MeshError:
-            continue  # it never was anybody's contract
-        if found.access == "request" or any(table.classified for table in found.tables.values()):
-            return True
-    return False
 
 
 def _described(repository: DataRepository, plan: FolderPlan, folder: str) -> dict[str, Any]:
