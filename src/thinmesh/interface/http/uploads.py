@@ -11,7 +11,7 @@ import re
 import shutil
 import tempfile
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Callable, Collection, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from email.message import Message
 from pathlib import Path, PurePosixPath
@@ -26,7 +26,7 @@ from starlette.requests import ClientDisconnect
 
 from thinmesh.interface.platform import Platform
 from thinmesh.kernel.errors import Malformed, Temporary, TooLarge, TooManyRequests, Unsupported
-from thinmesh.kernel.policy import Action, Policy, Principal, ProductFacts
+from thinmesh.kernel.policy import Principal
 from thinmesh.planes.product.model import Progress, Upload
 
 from .statements import in_thread
@@ -50,7 +50,7 @@ async def uploads(request: Request, platform: Platform, caller: Principal, produ
     Raises, before anything is read, what keeps the caller from publishing to the product; Unsupported, Malformed or
     TooLarge for a request that is not what it should be, Temporary on a full disk.
     """
-    await run_in_threadpool(_require_publisher, platform, caller, product)
+    await run_in_threadpool(platform.products.require_publisher, caller, product)
     boundary = _boundary(request)
     room = _Room(platform.home / "run", platform.settings.server.max_upload)
     room.take(_announced(request))
@@ -163,22 +163,6 @@ def _less(counts: Counter[str], user: str) -> None:
     counts[user] -= 1
     if not counts[user]:
         del counts[user]
-
-
-class _NoGrants:
-    """Grants let people read; publishing asks for none."""
-
-    def granted(self, user: str, teams: Collection[str], product: str) -> bool:  # noqa: ARG002
-        """Tell that there is none."""
-        return False
-
-
-def _require_publisher(platform: Platform, caller: Principal, name: str) -> None:
-    """Ask what the publication itself will ask once the files are here."""
-    shown = platform.products.show(caller, name)
-    found = shown.product
-    facts = ProductFacts(found["name"], found["domain"], shown.owner, found["access"], found["status"])
-    Policy(_NoGrants()).require(caller, Action.PUBLISH, product=facts)
 
 
 def _boundary(request: Request) -> bytes:

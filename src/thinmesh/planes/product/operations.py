@@ -55,6 +55,10 @@ class Products:
         """Check files against a product's contract, and change nothing."""
         return checked(self._publishing.check(caller, product, uploads, progress))
 
+    def require_publisher(self, caller: Principal, product: str) -> None:
+        """Ask what a publication asks first, before its files are handed in. Raises NotFound, Retired, NotAllowed."""
+        self._publishing.product(caller, product)
+
     def publish(
         self,
         caller: Principal,

@@ -44,7 +44,7 @@ class Publishing:
 
     def check(self, caller: Principal, name: str, uploads: Sequence[Upload], progress: Progress) -> CheckResult:
         """Check files against a product's contract as a publication would, and change nothing."""
-        current = self._product(caller, name, Action.PUBLISH)
+        current = self.product(caller, name)
         changes = [
             TableChange(table, "replace", _sources(files), in_git=False)
             for table, files in by_table(uploads, list(current.tables)).items()
@@ -71,17 +71,18 @@ class Publishing:
                 continue
         raise Temporary(f"{name} is being changed by others all the time.")
 
-    def _product(self, caller: Principal, name: str, action: Action) -> Product:
+    def product(self, caller: Principal, name: str) -> Product:
+        """Find a product that the caller may publish to. Raises NotFound, Retired, NotAllowed."""
         with self._backends.database.read() as tx:
             current = live_product(self._backends, tx, name)
         with audited(self._backends, caller, "product.publish", name):
-            self._backends.policy.require(caller, action, product=facts(current))
+            self._backends.policy.require(caller, Action.PUBLISH, product=facts(current))
         return current
 
     def _attempt(
         self, caller: Principal, name: str, uploads: Sequence[Upload], mode: str, again: bool, progress: Progress
     ) -> PublicationOutcome:
-        current = self._product(caller, name, Action.PUBLISH)
+        current = self.product(caller, name)
         changes = self._changes(current, by_table(uploads, list(current.tables)), mode, again)
         if not changes:
             return PublicationOutcome(current.publication, changed=False, tables=_counts_of(current, uploads))
