@@ -5,7 +5,7 @@ BIN := .venv/bin
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-core torture lint bench docs lock
+.PHONY: help setup demo test test-core torture lint bench bench-big docs lock
 
 help:
 	@echo "make demo       the mesh at work on real data, in a minute"
@@ -13,7 +13,8 @@ help:
 	@echo "make test-core  the tests that need nothing but Python and git"
 	@echo "make torture    the suites under fire for long, with a new seed (SEED=n repeats one)"
 	@echo "make lint       style, types, import rules, documents"
-	@echo "make bench      measurements beside their floors"
+	@echo "make bench      measurements beside their floors, in 15 minutes"
+	@echo "make bench-big  the same with 1 GB, TPC-H and 10 million rows"
 	@echo "make docs       the generated references"
 
 setup: .venv/.ready
@@ -49,6 +50,9 @@ lint: setup
 
 bench: setup
 	$(BIN)/python -m bench
+
+bench-big: setup
+	$(BIN)/python -m bench --big
 
 docs: setup
 	$(BIN)/python -m thinmesh.interface.reference docs/reference

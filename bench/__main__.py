@@ -1,56 +1,41 @@
-"""`make bench`: the product beside its floor, in one run, interleaved; medians and ratios.
+"""`make bench`: the product beside its floors and peers, in one run, interleaved; medians and ratios.
 
-Usage: python -m bench [--rows N] [--rounds N]
+Usage: python -m bench [--big] [--only KEY ...] [--write]
 """
 
 from __future__ import annotations
 
 import argparse
-import os
-import platform
-import statistics
-import tempfile
-import time
-from collections.abc import Callable
-from pathlib import Path
+import sys
 
-from .jobs import Mesh, Row, check, publish, query, register, write_orders
+from . import report
+from .frame import measure
+from .jobs import BIG, JOBS
+from .model import Job
 
 
 def main() -> None:
-    """Run every job and print the table."""
+    """Run the jobs, print what they measured, and show what got worse than the baseline."""
     parser = argparse.ArgumentParser(prog="bench")
-    parser.add_argument("--rows", type=int, default=1_000_000)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--big", action="store_true", help="run the big jobs instead")
+    parser.add_argument("--only", nargs="+", metavar="KEY", help="run these jobs: check-1M, or check for all of check")
+    parser.add_argument("--write", action="store_true", help="renew the baseline and docs/performance.md")
     options = parser.parse_args()
-    print(f"{os.cpu_count()} cores, Python {platform.python_version()}, {options.rows:,} rows, {options.rounds} rounds")
-    print(f"{'job':<44}{'ours':>10}{'floor':>10}{'ratio':>8}")
-    with tempfile.TemporaryDirectory(prefix="thinmesh-bench-") as folder:
-        orders = write_orders(Path(folder) / "orders.csv", options.rows)
-        mesh = Mesh(Path(folder) / "home")
-        try:
-            for row in (check(orders), publish(mesh, orders), query(mesh), register(mesh, Path(folder) / "floor.git")):
-                print(_measured(row, options.rounds), flush=True)
-        finally:
-            mesh.close()
+    jobs = [job for job in (BIG if options.big else JOBS) if _wanted(job, options.only)]
+    if not jobs:
+        sys.exit(f"No such job; there are: {', '.join(job.key for job in (*JOBS, *BIG))}")
+    print(report.machine())
+    measured = {}
+    for job in jobs:
+        figures, missing = measure(job)
+        measured[job.key] = report.record(job, figures, missing)
+        print(report.lines(job, measured[job.key]), flush=True)
+    if options.write:
+        report.write(measured)
 
 
-def _measured(row: Row, rounds: int) -> str:
-    """Run both sides in turn, after one round that warms caches and is not counted."""
-    ours, floor = [], []
-    for number in range(rounds + 1):
-        one, other = _seconds(row.ours), _seconds(row.floor)
-        if number:
-            ours.append(one)
-            floor.append(other)
-    left, right = statistics.median(ours), statistics.median(floor)
-    return f"{row.name:<44}{left:>9.3f}s{right:>9.3f}s{left / right:>7.2f}x"
-
-
-def _seconds(work: Callable[[], object]) -> float:
-    began = time.perf_counter()
-    work()
-    return time.perf_counter() - began
+def _wanted(job: Job, keys: list[str] | None) -> bool:
+    return keys is None or any(job.key == key or job.key.startswith(f"{key}-") for key in keys)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,12 @@
+"""All jobs, in the order they are run and reported."""
+
+from __future__ import annotations
+
+from ..model import Job
+from . import check
+
+JOBS: tuple[Job, ...] = (*check.JOBS,)
+"""What `make bench` runs."""
+
+BIG: tuple[Job, ...] = (*check.BIG,)
+"""What `make bench-big` runs besides."""

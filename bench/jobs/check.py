@@ -1,0 +1,106 @@
+"""Check a contract: ten columns, 32 rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import duckdb
+
+from ..model import OURS, Goal, Job, Work
+from .orders import COLUMNS, descriptor, write_orders
+
+_SQL_TYPES = {"integer": "BIGINT", "number": "DOUBLE", "boolean": "BOOLEAN", "date": "DATE", "timestamp": "TIMESTAMP"}
+# The lexical forms that a contract takes: a bare TRY_CAST takes 1.7 as the integer 2, and 'yes' as true.
+_FORMS = {
+    "integer": r"^-?(0|[1-9][0-9]*)$",
+    "number": r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$",
+    "boolean": r"^(true|false)$",
+    "date": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$",
+    "timestamp": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,9})?)?$",
+}
+
+
+@contextmanager
+def ours(rows: int, folder: Path) -> Iterator[Work]:
+    """Check with the product's checker, in this process."""
+    from thinmesh.adapters.duckdb.check.checker import DuckdbChecker
+    from thinmesh.kernel.contract import with_ids
+    from thinmesh.kernel.documents import parse_descriptor
+    from thinmesh.planes.product.model import CheckJob, TableInput, Upload
+
+    orders = write_orders(folder / "orders.csv", rows)
+    table = with_ids(parse_descriptor(descriptor()).tables["orders"])
+    job = CheckJob(tables=(TableInput("orders", table, (Upload("orders.csv", orders),)),))
+    checker = DuckdbChecker()
+
+    def work() -> None:
+        result = checker.check(job)
+        assert result.ok, result.violations
+
+    yield work
+
+
+@contextmanager
+def statement(rows: int, forms: bool, folder: Path) -> Iterator[Work]:
+    """Count the faults with one tolerant DuckDB statement: the same rules, with or without the lexical forms."""
+    orders = write_orders(folder / "orders.csv", rows)
+    counts = ", ".join(f"count(*) FILTER ({rule})" for rule in _rules(forms))
+    sql = f"SELECT count(*), {counts} FROM {_source(orders)}"
+
+    def work() -> None:
+        with duckdb.connect() as connection:
+            (found,) = connection.execute(sql).fetchall()
+        assert found[0] == rows
+        assert not any(found[1:]), found
+
+    yield work
+
+
+def _source(orders: Path) -> str:
+    columns = ", ".join(f"'{column['name']}': 'VARCHAR'" for column in COLUMNS)
+    dialect = "auto_detect=false, header=true, delim=',', quote='\"', escape='\"'"
+    return f"read_csv('{orders}', {dialect}, columns={{{columns}}})"
+
+
+def _rules(forms: bool) -> list[str]:
+    return [rule for column in COLUMNS for rule in _rules_of(column, forms)]
+
+
+def _rules_of(column: dict, forms: bool) -> Iterator[str]:
+    name, kind, options = column["name"], column["logicalType"], column.get("logicalTypeOptions", {})
+    value = f"TRY_CAST({name} AS {_SQL_TYPES[kind]})" if kind in _SQL_TYPES else name
+    if kind in _SQL_TYPES:
+        form = f" OR NOT regexp_matches({name}, '{_FORMS[kind]}')" if forms else ""
+        yield f"{name} IS NOT NULL AND ({value} IS NULL{form})"
+    if column.get("required"):
+        yield f"{name} IS NULL"
+    tests = {
+        "minimum": "{value} < {bound}",
+        "maximum": "{value} > {bound}",
+        "minLength": "length({value}) < {bound}",
+        "maxLength": "length({value}) > {bound}",
+        "pattern": "NOT regexp_matches({value}, '{bound}')",
+    }
+    for option, bound in options.items():
+        yield tests[option].format(value=value, bound=bound)
+
+
+def _job(rows: int, label: str, limit: float, rounds: int) -> Job:
+    return Job(
+        key=f"check-{label}",
+        title=f"contract check, {label} rows",
+        sides={
+            OURS: partial(ours, rows),
+            "floor": partial(statement, rows, True),
+            "without lexical forms": partial(statement, rows, False),
+        },
+        goals=(Goal("seconds", limit), Goal("rss", 1000, against=None)),
+        rounds=rounds,
+    )
+
+
+JOBS = (_job(10_000, "10k", 1.4, 15), _job(1_000_000, "1M", 1.2, 5))
+BIG = (_job(10_000_000, "10M", 1.1, 3),)
