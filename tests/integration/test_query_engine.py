@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from thinmesh.adapters.duckdb.query import run as run_module
 from thinmesh.adapters.duckdb.query.engine import DuckdbEngine
 from thinmesh.conformance.engine import COLUMNS, EngineConformance, answer, failure, rows
 from thinmesh.kernel.contract import Column
@@ -339,6 +341,69 @@ def test_nobody_may_wait_without_end(lake):
             run.stop("stopping")
         for thread in threads:
             thread.join(20)
+
+
+class Later:
+    """The engine's clock of one statement, set forward by hand."""
+
+    def __init__(self, monkeypatch):
+        self._ahead = 0.0
+        monkeypatch.setattr(run_module, "time", self)
+
+    def monotonic(self):
+        return time.monotonic() + self._ahead
+
+    def go(self, seconds):
+        self._ahead += seconds
+
+
+ENDLESS_ANSWER = "SELECT repeat('x', 1000) FROM range(1000000000)"
+
+
+@pytest.mark.parametrize("seconds", [30.0, 6 * 3600.0])
+def test_a_reader_who_stops_reading_gives_its_worker_back(engine, monkeypatch, seconds):
+    later = Later(monkeypatch)
+    run = ask(engine, ENDLESS_ANSWER, format="csv", user="gone", seconds=seconds)
+    run.open()
+    pieces = run.chunks()
+    next(pieces)
+    later.go(59)
+    run.judge(later.monotonic())
+    assert engine.queue.counts()["running"] == 1
+    later.go(2)
+    run.judge(later.monotonic())
+    assert engine.queue.counts()["running"] == 0
+    with pytest.raises(Temporary, match="not taken"):
+        list(pieces)
+
+
+def test_a_reader_who_hardly_moves_gives_its_worker_back(engine, monkeypatch):
+    later = Later(monkeypatch)
+    run = ask(engine, ENDLESS_ANSWER, format="csv", user="slow")
+    run.open()
+    taken = _read_slowly(run, later, 50)
+    assert taken < 50 << 20
+
+
+def test_a_reader_on_a_slow_line_may_take_hours_but_not_for_ever(engine, monkeypatch):
+    later = Later(monkeypatch)
+    run = ask(engine, ENDLESS_ANSWER, format="csv", user="modem")
+    run.open()
+    began = later.monotonic()
+    _read_slowly(run, later, 50, taking=5_000_000)
+    assert 5.9 * 3600 < later.monotonic() - began < 6.1 * 3600
+
+
+def _read_slowly(run, later, pause, taking=0):
+    """Read with pauses until the engine ends it; `taking` counts as read beside each piece. Gives the bytes read."""
+    taken = 0
+    with closing(run), pytest.raises(Temporary, match="not taken"):  # noqa: PT012
+        for piece in run.chunks():
+            taken += len(piece)
+            run._taken += taking
+            later.go(pause)
+            run.judge(later.monotonic())
+    return taken
 
 
 def test_workers_die_with_a_server_that_is_killed(lake):

@@ -33,8 +33,8 @@ class Job:
     """One statement for an engine.
 
     `limit` caps the rows. `seconds` caps the time, waiting for a free worker included; while the reader of the answer
-    does not take it the clock stands, but it may stall no longer than that either. `resolve` is asked once, with what
-    the parser found, for the tables to run over; it raises where the caller may not.
+    does not take it the clock stands, but the engine ends the statement of one who stalls. `resolve` is asked once,
+    with what the parser found, for the tables to run over; it raises where the caller may not.
     """
 
     user: str

@@ -24,8 +24,12 @@ from .report import refusal
 if TYPE_CHECKING:
     from .engine import DuckdbEngine
 
-# A reader may leave an answer lie for the statement's time, and for so long at least.
+# A reader may leave an answer lie for so long at once, and for so long in sum beyond what it would take to read all it
+# took at so many bytes per second: a worker is held by who reads, not by who has gone away or hardly moves.
 _STALL_SECONDS = 60.0
+_SLOWEST_BYTES = 64 << 10
+# However steadily it reads, an answer that does not end holds a worker no longer.
+_LONGEST_SECONDS = 6 * 3600.0
 
 
 class DuckdbRun:
@@ -48,6 +52,9 @@ class DuckdbRun:
         self._spent = 0.0
         self._waiting: float | None = self._began
         self._paused = self._began
+        # What the reader took so far: bytes, and seconds in which the engine waited for it.
+        self._taken = 0
+        self._stalled = 0.0
         self._first: tuple[int, Any] | None = None
         self._over = False
         # The worker has nothing of the statement under way: it can serve its user again, whatever comes.
@@ -102,12 +109,20 @@ class DuckdbRun:
 
     def judge(self, now: float) -> None:
         """Stop the statement where its time, or its reader's, is over."""
-        waiting, limit = self._waiting, self._job.seconds
-        if waiting is not None and self._spent + now - waiting > limit:
+        waiting = self._waiting
+        if waiting is not None and self._spent + now - waiting > self._job.seconds:
             self.stop("late")
-        elif waiting is None and now - self._paused > max(limit, _STALL_SECONDS):
+        elif waiting is None and self._is_stalled(now):
             self.stop("stalled")
             self._end(clean=False)
+
+    def _is_stalled(self, now: float) -> bool:
+        pause = now - self._paused
+        return (
+            pause > _STALL_SECONDS
+            or self._stalled + pause > _STALL_SECONDS + self._taken / _SLOWEST_BYTES
+            or now - self._began > _LONGEST_SECONDS
+        )
 
     def _judge(self) -> dict[str, Any]:
         """Have the statement judged by DuckDB's parser, in a worker of this user."""
@@ -209,6 +224,7 @@ class DuckdbRun:
             if not piece:
                 raise self._stopped()
             length -= len(piece)
+            self._taken += len(piece)
             self._pause()
             yield piece
             self._resume()
@@ -222,6 +238,7 @@ class DuckdbRun:
     def _resume(self) -> None:
         if self._waiting is None:
             self._waiting = time.monotonic()
+            self._stalled += self._waiting - self._paused
 
     def _failed(self, message: Mapping[str, Any]) -> MeshError:
         return refusal(message, self.parsed)
