@@ -19,6 +19,7 @@ _MEMORY = {"OutOfMemoryException", "MemoryError", "ArrowMemoryError"}
 _OURS = {"InternalException", "FatalException", "SerializationException"}
 _READING = {"ParserException", "BinderException", "CatalogException"}
 _MOST = 2000
+_DEEP = "Max expression depth limit"
 
 
 def refusal(message: Mapping[str, Any], parsed: Parsed | None) -> MeshError:
@@ -38,6 +39,8 @@ def refusal(message: Mapping[str, Any], parsed: Parsed | None) -> MeshError:
         )
     if kind == "internal" or kind in _OURS:
         return Internal(f"The query engine failed on this statement ({detail if kind == 'internal' else kind}).")
+    if _DEEP in detail:
+        return Refused("This statement is nested too deeply.", help="Write it flatter, with WITH.")
     if "No space left" in detail:
         return Temporary("The platform's disk is full, so the statement could not spill.")
     cleaned = clean(detail)
@@ -59,7 +62,7 @@ def clean(detail: str) -> str:
 def _help(detail: str) -> str:
     found = _CANDIDATES.search(detail)
     if found and found[1]:
-        return f"The nearest names are {found[1].strip()}."
+        return f"The nearest names are {found[1].strip()[:_MOST]}."
     if found and not _SYSTEM.search(detail):
-        return f"Did you mean {found[2]}?"
+        return f"Did you mean {found[2][:_MOST]}?"
     return "Correct the statement; DESCRIBE product.table shows a table's columns."

@@ -34,6 +34,8 @@ _FUNCTIONS = re.compile(
     |glob|query|query_table|seq_scan|index_scan|checkpoint|force_checkpoint)""",
     re.IGNORECASE | re.VERBOSE,
 )
+# No product, table or view is called longer; what is looked up, logged and said stays small.
+_LONGEST_NAME = 200
 _ALLOWED = "SELECT, WITH, VALUES, DESCRIBE, SHOW TABLES or EXPLAIN"
 
 
@@ -73,7 +75,7 @@ def screen(connection: duckdb.DuckDBPyConnection, sql: str) -> Screened:
     if len(statements) != 1:
         many = f"{len(statements)} statements were sent" if statements else "No statement was sent"
         raise Unwelcome(f"{many}; exactly one runs.", f"Send one {_ALLOWED}.")
-    tree = _tree(connection, inner, statements[0].type.name)
+    tree = _tree(connection, inner, _type(statements[0]))
     found = Screened("explain" if explain else "select", _without_semicolons(inner), analyze=analyze)
     found.masked = _masked(sql, tokens)
     node = tree["statements"][0]["node"]
@@ -127,6 +129,14 @@ def _masked(sql: str, tokens: list[tuple[int, int, str]]) -> str:
         pieces.append(piece)
         last = end
     return "".join(pieces).strip()
+
+
+def _type(statement: duckdb.Statement) -> str:
+    try:
+        return statement.type.name
+    except ValueError:
+        # The parser knows kinds (UPDATE EXTENSIONS) that the enumeration of the Python package does not.
+        return "OTHER"
 
 
 def _tree(connection: duckdb.DuckDBPyConnection, sql: str, kind: str) -> dict[str, Any]:
@@ -227,7 +237,7 @@ def _table(node: dict[str, Any], names: set[str], found: Screened) -> tuple[str,
         return None
     if len(path) == 3 and path[0] == "mesh":
         path = path[1:]
-    if len(path) != 2:
+    if len(path) != 2 or max(map(len, path)) > _LONGEST_NAME:
         raise Unwelcome(
             f'There is no table "{".".join(path)[:200]}".', "Name tables as product.table or mesh.product.table."
         )

@@ -33,6 +33,8 @@ from .session import Answer, Session
 # Address space over DuckDB's own memory limit, which is not a hard one: Arrow buffers on their way out, and for each
 # thread its stack (8 MB) and the arena that the C library reserves for it (64 MB, mostly untouched).
 _OVERHEAD, _THREAD_OVERHEAD = 256 << 20, 80 << 20
+# An error's text may hold values of any size (`error(…)`, a failed cast): the server reads so many characters.
+_MOST_DETAIL = 8000
 
 
 def main() -> None:
@@ -124,7 +126,7 @@ def _answer(sock: socket.socket, session: Session, kind: int, message: dict[str,
 
 
 def _fail(sock: socket.socket, kind: str, detail: str, help: str) -> None:
-    channel.send(sock, channel.FAILED, {"kind": kind, "detail": detail, "help": help})
+    channel.send(sock, channel.FAILED, {"kind": kind, "detail": detail[:_MOST_DETAIL], "help": help})
 
 
 def _run(sock: socket.socket, session: Session, message: dict[str, Any]) -> None:

@@ -64,3 +64,16 @@ def test_system_tables_are_not_suggested():
         {"kind": "CatalogException", "detail": 'Catalog Error: no x!\nDid you mean "pg_attrdef"?', "help": ""}, PARSED
     )
     assert "pg_" not in error.detail + error.help
+
+
+def test_depth_is_said_in_words_that_help():
+    detail = 'Parser Error: Max expression depth limit of 1000 exceeded. Use "SET max_expression_depth TO x" to …'
+    error = refusal({"kind": "ParserException", "detail": detail, "help": ""}, PARSED)
+    assert "nested too deeply" in error.detail
+    assert "SET" not in error.detail + error.help
+
+
+@pytest.mark.parametrize("begin", ["Candidate bindings: ", 'Did you mean "', ""])
+def test_no_text_is_long_however_long_its_values(begin):
+    error = refusal({"kind": "InvalidInputException", "detail": begin + "x" * 100_000 + '"', "help": ""}, PARSED)
+    assert len(error.detail + error.help) < 5000

@@ -58,6 +58,18 @@ def test_a_bare_name_is_helped():
     assert "product.table" in failure.value.help
 
 
+@pytest.mark.parametrize("name", ["a." + "x" * 300, "x" * 300 + ".a", "mesh.a." + "x" * 300])
+def test_a_name_longer_than_any_is_none(name):
+    with pytest.raises(Unwelcome) as failure:
+        screened(f"SELECT * FROM {name}")
+    assert len(failure.value.detail) < 300
+
+
+def test_a_kind_that_python_does_not_know_is_refused():
+    with pytest.raises(Unwelcome, match="UPDATE does not run"):
+        screened("UPDATE EXTENSIONS")
+
+
 def test_reading_the_catalog_rewrites_the_statement_and_nothing_else():
     found = screened("SELECT t.table_name FROM information_schema.tables t WHERE t.table_name LIKE 'a%'")
     assert found.catalog
