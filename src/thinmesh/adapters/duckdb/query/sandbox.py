@@ -89,10 +89,12 @@ def die_with_parent(parent: int) -> None:
 def fence(descriptors: Iterable[int], scratch: Path | None) -> bool:
     """Narrow this thread, and those it starts from now on, to reading the files open at `descriptors` (and scratch).
 
-    The system's libraries are out of reach then, too: whatever must be imported is imported before.
+    The system's libraries are out of reach then, too: whatever must be imported is imported before. Gives whether it
+    stands.
     """
     rules = [(descriptor, _READ_FILE) for descriptor in descriptors]
-    return _restrict(rules, scratch, [Path("/proc/self"), Path("/proc/meminfo"), Path("/usr/share/zoneinfo")]) == "on"
+    readable = [Path("/proc/self"), Path("/proc/meminfo"), Path("/usr/share/zoneinfo")]
+    return _restrict(rules, scratch, readable).startswith("on")
 
 
 def _limit(allowance: Allowance) -> str:
@@ -161,7 +163,7 @@ def _restrict(rules: list[tuple[int, int]], scratch: Path | None, readable: Iter
             return os.strerror(ctypes.get_errno())
     finally:
         os.close(ruleset)
-    return f"on (ABI {abi})" if not rules else "on"
+    return f"on (ABI {abi})"
 
 
 def _allow(ruleset: int, path: Path, rights: int) -> None:
@@ -196,13 +198,15 @@ _DENIED = {
     "userfaultfd": (323, 282), "keyctl": (250, 219), "add_key": (248, 217), "request_key": (249, 218),
     "open_by_handle_at": (304, 265), "init_module": (175, 105), "finit_module": (313, 273), "kexec_load": (246, 104),
     "setpriority": (141, 140), "sched_setaffinity": (203, 122), "sched_setscheduler": (144, 119),
+    "sched_setattr": (314, 274), "ioprio_set": (251, 30), "migrate_pages": (256, 238), "move_pages": (279, 239),
+    "process_mrelease": (448, 448), "kcmp": (312, 272),
     "shmget": (29, 194), "shmat": (30, 196), "msgget": (68, 186), "semget": (64, 190), "mq_open": (240, 180),
     "inotify_init1": (294, 26), "fanotify_init": (300, 262), "memfd_secret": (447, 447), "personality": (135, 92),
 }  # fmt: skip
 _MACHINES = {
-    "x86_64": (0, 0xC000003E, 56, 302),
-    "aarch64": (1, 0xC00000B7, 220, 261),
-}  # column, audit arch, clone, prlimit64
+    "x86_64": (0, 0xC000003E, 56, 302, 234),
+    "aarch64": (1, 0xC00000B7, 220, 261, 131),
+}  # column, audit arch, clone, prlimit64, tgkill
 _LOAD, _EQUAL, _GREATER_EQUAL, _ALL_SET, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 _KILL, _ALLOW, _ERRNO = 0x80000000, 0x7FFF0000, 0x00050000
 _CLONE3, _CLONE_THREAD, _X32 = 435, 0x00010000, 0x40000000
@@ -220,11 +224,11 @@ def _seccomp() -> str:
     return "on"
 
 
-def _filter(column: int, arch: int, clone: int, prlimit: int) -> bytes:
+def _filter(column: int, arch: int, clone: int, prlimit: int, tgkill: int) -> bytes:
     """Write the BPF program: kill on a foreign architecture, refuse what `_DENIED` names, allow the rest.
 
     clone may only make threads; clone3, whose flags a filter cannot see, is "not implemented", so that the C library
-    uses clone; prlimit only on oneself.
+    uses clone; prlimit and signals to threads (the C library's abort and raise) only on oneself.
     """
 
     def step(code: int, value: int, yes: int = 0, no: int = 0) -> bytes:
@@ -240,5 +244,6 @@ def _filter(column: int, arch: int, clone: int, prlimit: int) -> bytes:
             program += [step(_EQUAL, number, 0, 1), refuse]
     program += [step(_EQUAL, _CLONE3, 0, 1), step(_RETURN, _ERRNO | errno.ENOSYS)]
     program += [step(_EQUAL, clone, 0, 3), step(_LOAD, 16), step(_ALL_SET, _CLONE_THREAD, 1, 0), refuse, step(_LOAD, 0)]
-    program += [step(_EQUAL, prlimit, 0, 3), step(_LOAD, 16), step(_EQUAL, 0, 1, 0), refuse]
+    program += [step(_EQUAL, prlimit, 0, 4), step(_LOAD, 16), step(_EQUAL, 0, 1, 0), refuse, step(_LOAD, 0)]
+    program += [step(_EQUAL, tgkill, 0, 3), step(_LOAD, 16), step(_EQUAL, os.getpid(), 1, 0), refuse]
     return b"".join([*program, step(_RETURN, _ALLOW)])

@@ -24,9 +24,15 @@ _TEXT_BATCH_ROWS = 16_384
 
 
 class Session:
-    """Prepare the database; then `screen`, `bind` once, `run`."""
+    """Prepare the database; then `screen`, `bind` once, `run`.
 
-    def __init__(self, memory: int, threads: int, scratch: Path | None, scratch_bytes: int) -> None:
+    `walled` tells that Landlock stands around this process: then nothing is bound that it does not fence in.
+    """
+
+    def __init__(
+        self, memory: int, threads: int, scratch: Path | None, scratch_bytes: int, *, walled: bool = False
+    ) -> None:
+        self._walled = walled
         self._threads = threads
         self._memory = memory
         self._scratch = scratch
@@ -62,7 +68,8 @@ class Session:
             self._catalog(binding["visible"])
         if binding.get("answer"):
             self._answer(binding["answer"])
-        sandbox.fence(opened, self._scratch)
+        if not sandbox.fence(opened, self._scratch) and self._walled:
+            raise RuntimeError("the files could not be fenced in")
         allowed = ", ".join(f"'/proc/self/fd/{descriptor}'" for descriptor in opened)
         self.connection.execute(
             f"SET allowed_paths = [{allowed}]; SET enable_external_access = false; SET threads = {self._threads};"

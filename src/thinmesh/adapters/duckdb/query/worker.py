@@ -88,7 +88,13 @@ def _serve(sock: socket.socket, options: dict[str, Any]) -> None:
             options["scratch_bytes"],
         )
     )
-    session = Session(options["memory"], options["threads"], scratch, options["scratch_bytes"])
+    session = Session(
+        options["memory"],
+        options["threads"],
+        scratch,
+        options["scratch_bytes"],
+        walled=walls["landlock"].startswith("on"),
+    )
     told = {"walls": walls, "pid": os.getpid(), "duckdb": duckdb.__version__, "scratch": str(scratch or "")}
     payload = json.dumps(told).encode()
     socket.send_fds(sock, [channel.HEADER.pack(channel.READY, len(payload)) + payload], [pidfd])
