@@ -312,6 +312,25 @@ def test_a_huge_answer_is_streamed_with_flat_memory(engine, lake):
         assert peak < 400_000, f"{format}: {size} bytes, peak {peak} kB"
 
 
+LATE = "CASE WHEN range = 900000 THEN {} ELSE '1' END"
+
+
+@pytest.mark.parametrize("format", ["csv", "arrow", "parquet", "json"])
+@pytest.mark.parametrize(
+    ("sql", "said"),
+    [
+        (f"CAST({LATE.format(repr('x'))} AS INTEGER)", "Could not convert string 'x'"),
+        (LATE.format("error('at /proc/self/fd/3')"), "at a data file"),
+        (f"repeat({LATE.format('repeat(chr(120), 1000000)')}, 10000)", "memory"),
+    ],
+)
+def test_what_fails_late_is_said_as_what_fails_at_once(engine, sql, said, format):
+    run = ask(engine, f"SELECT {sql} FROM range(1000000)", format=format)
+    error = failure(Refused, run)
+    assert said in error.detail
+    assert "LINE" not in error.detail
+
+
 def test_sorting_more_than_memory_spills(engine):
     sql = "SELECT range AS a, md5(CAST(range AS VARCHAR)) AS b FROM range(6000000) ORDER BY b"
     run = ask(engine, f"SELECT count(*) FROM ({sql} LIMIT 5999999)", seconds=60)

@@ -7,6 +7,7 @@ stand in a plan or an error.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,17 @@ Write = Callable[[memoryview], None]
 # Rows of one Arrow batch; large enough that DuckDB's own Arrow rate is reached, small enough for flat memory.
 BATCH_ROWS = 65_536
 _TEXT_BATCH_ROWS = 16_384
+
+
+_ERROR = re.compile(r"((?:[A-Za-z]+ )+)Error: ")
+
+
+class Broken(Exception):
+    """The answer failed after it had begun: the kind of DuckDB's error (`ConversionException`), and its text."""
+
+    def __init__(self, kind: str, detail: str) -> None:
+        super().__init__(detail)
+        self.kind, self.detail = kind, detail
 
 
 class Session:
@@ -161,7 +173,7 @@ class Answer:
     def _cut(self, reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
         """Give the batches up to the limit, and end the reader: the connection is free for the next statement."""
         with reader:
-            for batch in reader:
+            for batch in _batches(reader):
                 room = batch.num_rows if self._limit is None else self._limit - self.rows
                 if batch.num_rows > room:
                     self.truncated, batch = True, batch.slice(0, room)
@@ -188,6 +200,20 @@ class Answer:
         reader = self._reader(projection, BATCH_ROWS)
         schema = pa.schema([field.with_name(name) for field, name in zip(reader.schema, self.names, strict=True)])
         return schema, self._cut(reader)
+
+
+def _batches(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+    """Read batches. Arrow makes one error (OSError) of all that DuckDB raises meanwhile; raises Broken for it."""
+    try:
+        yield from reader
+    except MemoryError:
+        raise
+    except (OSError, pa.ArrowException) as error:
+        found = _ERROR.match(str(error))
+        if not found:
+            raise
+        name = "".join(word if word == "IO" else word.capitalize() for word in found[1].split())
+        raise Broken(f"{name}Exception", str(error)) from None
 
 
 def _text_of(column: pa.Array) -> memoryview:

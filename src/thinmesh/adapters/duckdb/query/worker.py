@@ -28,7 +28,7 @@ from . import channel, encode, sandbox
 from .channel import Closed
 from .evolution import Unreadable
 from .screen import Unwelcome
-from .session import Answer, Session
+from .session import Answer, Broken, Session
 
 # Address space over DuckDB's own memory limit, which is not a hard one: Arrow buffers on their way out, and for each
 # thread its stack (8 MB) and the arena that the C library reserves for it (64 MB, mostly untouched).
@@ -120,6 +120,8 @@ def _answer(sock: socket.socket, session: Session, kind: int, message: dict[str,
         _fail(sock, "refused", error.detail, error.help)
     except duckdb.Error as error:
         _fail(sock, type(error).__name__, str(error), "")
+    except Broken as error:
+        _fail(sock, error.kind, error.detail, "")
     except (FileNotFoundError, Unreadable):
         _fail(sock, "missing", "", "")
     except (MemoryError, pa.ArrowMemoryError):
