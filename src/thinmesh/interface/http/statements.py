@@ -23,9 +23,10 @@ if TYPE_CHECKING:
 
 STATEMENT_HEADER = "Thinmesh-Statement"
 _log = structlog.get_logger("thinmesh.http")
-# Statements wait for workers in threads of their own, so that they never keep other requests from theirs.
+# Statements wait for workers in threads of their own, so that they never keep other requests from theirs. There are
+# more than the engine lets wait and run at once: whoever is one too many is told so, and never waits for a thread.
 _limiters: dict[asyncio.AbstractEventLoop, anyio.CapacityLimiter] = {}
-_THREADS = 128
+_THREADS = 512
 
 
 def format_of(accept: str | None, allowed: Mapping[str, str] = FORMATS, default: str = "json") -> str:
