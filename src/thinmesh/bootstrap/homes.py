@@ -100,7 +100,6 @@ def _make_current(platform: Platform, mode: str) -> None:
         platform.log.clear_locks()
         platform.data.clear_locks()
         remove_unfinished(platform, 0.0)  # the home is ours alone: nobody works there
-        platform.data.tip()  # a server without its repository would only find out at the first change
     try:
         if behind or mode == "serve":
             platform.ledger.recover()

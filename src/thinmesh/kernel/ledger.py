@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import json
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -237,9 +238,36 @@ class Ledger:
         return ticket.outcome()
 
     def recover(self) -> int:
-        """Finish what a crash cut off; give the number of entries the index had to catch up."""
+        """Finish what a crash cut off; give the number of entries the index had to catch up.
+
+        A broken branch of the log is put back to the last entry that the index has, for only those were acknowledged;
+        a broken `main` to where the log ends.
+        """
         with self._writing, self._database.write() as tx:
-            return self._catch_up(tx)
+            self._settle_log(tx)
+            count = self._catch_up(tx)
+            self._settle_main()
+            return count
+
+    def roll_forward(self, entry: Entry) -> None:
+        """Move `main` to where the newest entry says. Raises Internal where the log does not lead there.
+
+        The caller holds the lease.
+        """
+        try:
+            tip = self._data.tip()
+        except Internal:
+            if not self._data.reinstate(entry.new):
+                raise
+            return
+        if tip == entry.new:
+            return
+        if not self._data.is_ancestor(tip, entry.new):
+            raise Internal(
+                f"main is at {tip}, which the log does not lead to (its newest entry ends at {entry.new}).",
+                help="Run `thinmesh doctor`; main was moved by something other than this platform.",
+            )
+        self._data.move(tip, entry.new)
 
     def entries(self, after: str = "") -> Iterator[Entry]:
         """Read the log after an entry, oldest first. Raises Internal where the log does not have that entry."""
@@ -347,7 +375,7 @@ class Ledger:
                 self._index.apply(tx, entry)
                 count += 1
             if entry is not None:
-                self._roll_forward(entry)
+                self.roll_forward(entry)
                 self._index.move_cursor(tx, entry.id, entry.sequence)
         except KeyError as error:
             raise Internal(
@@ -356,16 +384,22 @@ class Ledger:
             ) from error
         return count
 
-    def _roll_forward(self, entry: Entry) -> None:
-        tip = self._data.tip()
-        if tip == entry.new:
-            return
-        if not self._data.is_ancestor(tip, entry.new):
-            raise Internal(
-                f"main is at {tip}, which the log does not lead to (its newest entry ends at {entry.new}).",
-                help="Run `thinmesh doctor`; main was moved by something other than this platform.",
-            )
-        self._data.move(tip, entry.new)
+    def _settle_log(self, tx: Transaction) -> None:
+        last, _ = self._index.cursor(tx)
+        try:
+            self._log.tip()
+        except Internal:
+            if not last or not self._log.reinstate(last):
+                raise
+
+    def _settle_main(self) -> None:
+        try:
+            self._data.tip()
+        except Internal:
+            newest = deque(self.entries(), maxlen=1)
+            if not newest:
+                raise
+            self.roll_forward(newest[0])
 
 
 def _fail(batch: Sequence[_Ticket], error: BaseException, logged: bool) -> None:

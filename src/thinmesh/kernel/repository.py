@@ -36,7 +36,7 @@ class DataRepository(Protocol):
     """`data.git`. Commits made here are invisible until `move`. Object ids are hexadecimal text."""
 
     def tip(self) -> str:
-        """Give the commit that `main` is at."""
+        """Give the commit that `main` is at. Raises Internal where it is at nothing that is here."""
 
     def read(self, id: str) -> bytes:
         """Give a file's content by its object id. Raises KeyError where there is none."""
@@ -79,12 +79,15 @@ class DataRepository(Protocol):
         Raises Conflict where `main` is not at `old`, Temporary where the ref is locked or the disk full.
         """
 
+    def reinstate(self, commit: str) -> bool:
+        """Put a `main` that cannot be read, or is gone, at a commit; tell whether that is here."""
+
 
 class LogRepository(Protocol):
     """`log.git`: an append-only list of entries, each one commit whose message is the entry."""
 
     def tip(self) -> str:
-        """Give the id of the newest entry; empty where there is none."""
+        """Give the id of the newest entry; empty where there is none. Raises Internal where it cannot be read."""
 
     def append(self, after: str, entries: Sequence[bytes]) -> Sequence[str]:
         """Append entries after the entry `after` and give their ids; durable when it returns, all or none.
@@ -97,3 +100,6 @@ class LogRepository(Protocol):
 
         Raises KeyError where `after` is no entry of this log.
         """
+
+    def reinstate(self, id: str) -> bool:
+        """Make an entry the newest where that cannot be read; tell whether the entry is here."""

@@ -89,7 +89,7 @@ class GitCare:
     def stale_locks(self, seconds: float) -> list[Path]:
         """List lock files that are older, so that no living git holds them."""
         until = time.time() - seconds
-        names = ["*.lock", "refs/**/*.lock", "objects/pack/*.lock", "gc.pid"]
+        names = ["*.lock", "refs/**/*.lock", "objects/*.lock", "objects/pack/*.lock", "gc.pid"]
         found = {path for name in names for path in self.path.glob(name)}
         return sorted(path for path in found if _changed(path) < until)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pygit2
 from pygit2.enums import ObjectType
 
+from thinmesh.kernel.errors import Internal
 from thinmesh.kernel.repository import File, Signature, StagedObject
 
 from .settings import write_settings
@@ -63,8 +64,14 @@ class GitDataRepository:
         return self._store.handle()
 
     def tip(self) -> str:
-        """Give the commit that `main` is at."""
-        return self._store.head()
+        """Give the commit that `main` is at. Raises Internal where it is at nothing that is here."""
+        found = self._store.head()
+        if not found:
+            raise Internal(
+                f"main of {self.path.name} is gone.",
+                help="Run `thinmesh doctor` on the home; it names the command that heals it.",
+            )
+        return found
 
     def read(self, id: str) -> bytes:
         """Give a file's content by its object id. Raises KeyError where there is none."""
@@ -157,6 +164,10 @@ class GitDataRepository:
     def move(self, old: str, new: str) -> None:
         """Move `main` from `old` to `new`, compare-and-swap. Raises Conflict where `main` is not at `old`."""
         self._store.swing(old, new)
+
+    def reinstate(self, commit: str) -> bool:
+        """Put a `main` that cannot be read, or is gone, at a commit; tell whether that is here."""
+        return self._store.reinstate(commit)
 
     def clear_locks(self) -> list[str]:
         """Remove what killed processes left, and name it. Only for whoever holds the home exclusively."""

@@ -85,6 +85,10 @@ class GitLogRepository:
                 help="Restore a backup: thinmesh restore FILE.",
             ) from error
 
+    def reinstate(self, id: str) -> bool:
+        """Make an entry the newest where that cannot be read; tell whether the entry is here."""
+        return self._store.reinstate(id)
+
     def clear_locks(self) -> list[str]:
         """Remove what killed processes left, and name it. Only for whoever holds the home exclusively."""
         return self._store.clear_locks()

@@ -28,6 +28,22 @@ _log = structlog.get_logger("thinmesh.git")
 # How long a lock file of another process is respected. Nobody who plays by the rules makes one while we hold the
 # lease: it is a leftover of a killed process, or the hand of an administrator, which is done in milliseconds.
 _LOCK_SECONDS = 2.0
+# What git and libgit2 make for a moment: locks (of refs, settings, packs), objects and packs half written, quarantined
+# pushes (git-receive-pack(1), *Quarantine environment*), and the note that a pack must stay until its push has ended.
+_LEFT = (
+    "*.lock",
+    "refs/**/*.lock",
+    "gc.pid",
+    "objects/*.lock",
+    "objects/pack/*.lock",
+    "objects/pack/*.keep",
+    "objects/tmp_obj*",
+    "objects/[0-9a-f][0-9a-f]/tmp_obj*",
+    "objects/pack/tmp_*",
+    "objects/pack/.tmp-*",
+    "objects/pack/pack_git2_*",
+)
+_ASK_DOCTOR = "Run `thinmesh doctor` on the home; it names the command that heals it."
 _ATTEMPTS = 4
 
 
@@ -52,9 +68,7 @@ def translated(where: Path, doing: str) -> Iterator[None]:
                 f"{where.name} could not be written: {error}.",
                 help="See that its disk has room and works, then try again.",
             ) from error
-        raise Internal(
-            f"{where.name} could not be read: {error}.", help="Run `thinmesh doctor`; a backup may be needed."
-        ) from error
+        raise Internal(f"{where.name} could not be read: {error}.", help=_ASK_DOCTOR) from error
 
 
 class Store:
@@ -91,12 +105,30 @@ class Store:
         return found
 
     def head(self) -> str:
-        """Give the commit that the branch is at; empty where there is none."""
+        """Give the commit that the branch is at; empty where there is none. Raises Internal where it is not here."""
         with translated(self.path, "read"):
+            handle = self.handle()
             try:
-                return str(self.handle().lookup_reference(MAIN).target)
+                found = handle.lookup_reference(MAIN).target
             except KeyError:
                 return ""
+            if found in handle.odb:
+                return str(found)
+        raise Internal(f"main of {self.path.name} is at {found}, which is missing.", help=_ASK_DOCTOR)
+
+    def reinstate(self, commit: str) -> bool:
+        """Put a branch that cannot be read, or is gone, at a commit; tell whether that is here.
+
+        The caller holds the ledger's lease, and knows that the branch was there.
+        """
+        with translated(self.path, "written"):
+            handle = self.handle()
+            if pygit2.Oid(hex=commit) not in handle.odb:
+                return False
+            _log.warning("put a broken branch back", repository=self.path.name, commit=commit)
+            (self.path / MAIN).unlink(missing_ok=True)
+            handle.create_reference_direct(MAIN, pygit2.Oid(hex=commit), True)
+        return True
 
     def raw(self, id: str, kind: ObjectType) -> bytes:
         """Give an object's bytes. Raises KeyError where there is none of this kind."""
@@ -165,15 +197,14 @@ class Store:
 
         Only for whoever holds the home exclusively: git processes that outlived their server fail then, as they should.
         """
-        names = ("HEAD.lock", "config.lock", "packed-refs.lock", f"{MAIN}.lock", "gc.pid.lock", "gc.pid")
-        found = [name for name in names if (self.path / name).exists()]
-        for name in found:
-            _log.warning("removed a stale lock file", repository=self.path.name, lock=name)
-            (self.path / name).unlink(missing_ok=True)
-        for folder in (self.path / "objects").glob("tmp_objdir-*"):
-            found.append(folder.name)
-            shutil.rmtree(folder, ignore_errors=True)
-        return found
+        left = [path for pattern in _LEFT for path in self.path.glob(pattern)]
+        for path in left:
+            _log.warning("removed what a killed process left", repository=self.path.name, file=path.name)
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+        return [str(path.relative_to(self.path)) for path in left]
 
 
 def again(write: Callable[[], _Found]) -> _Found:

@@ -303,7 +303,7 @@ _BUSY = (
 )
 _DAMAGED = (
     "The database file of the platform home is damaged.",
-    "Stop what runs on the home, and restore the newest backup: thinmesh restore FILE.",
+    "Stop what runs on the home, and restore the newest backup into a new folder: thinmesh restore FILE DIR.",
 )
 # What SQLite's primary result codes mean to the user, and what to do (https://sqlite.org/rescode.html).
 _TEMPORARY = {
@@ -326,8 +326,6 @@ _TEMPORARY = {
         "Check the disk and its free space, then try again; `thinmesh doctor` checks what is there.",
     ),
     sqlite3.SQLITE_NOMEM: ("There is not enough memory for the database.", ""),
-    sqlite3.SQLITE_CORRUPT: _DAMAGED,
-    sqlite3.SQLITE_NOTADB: _DAMAGED,
 }
 
 
@@ -340,7 +338,10 @@ def _explained(error: BaseException) -> BaseException:
     if not isinstance(error, sqlite3.Error):
         return error
     code = getattr(error, "sqlite_errorcode", None)
-    found = _TEMPORARY.get(code & 0xFF) if code is not None else None
+    primary = code & 0xFF if code is not None else None
+    found = _TEMPORARY.get(primary) if primary is not None else None
+    if primary in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return Internal(_DAMAGED[0], help=_DAMAGED[1])
     if found:
         return Temporary(found[0], help=found[1])
     return Internal(f"The database refused a statement: {error}.")

@@ -9,7 +9,7 @@ from thinmesh.kernel.errors import Internal, MeshError
 
 from .backend import Backends, Projection, Tools
 from .checks import BY_THE_LOG, CHECKS
-from .checks.scene import RESTORE, Check, Scene
+from .checks.scene import Check, Scene
 from .model import BROKEN, OK, WARNING, Diagnosis, Finding, Progress
 
 _MOST = 20  # findings of one invariant that are told one by one
@@ -46,7 +46,7 @@ def _findings(invariant: str, check: Check, scene: Scene) -> list[Finding]:
         # Whatever a damaged home makes a check raise is what there is to tell.
         said = error.detail if isinstance(error, MeshError) else f"{type(error).__name__}: {error}"
         # An internal error advises to ask doctor.
-        heal = error.help if isinstance(error, MeshError) and not isinstance(error, Internal) else RESTORE
+        heal = error.help if isinstance(error, MeshError) and not isinstance(error, Internal) else scene.data_heal
         return [*findings, Finding(invariant, BROKEN, f"it cannot be checked: {said}", heal)]
     if more:
         worst = findings[0].state if findings else WARNING

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from thinmesh.kernel.database import Transaction
-from thinmesh.kernel.errors import Internal, MeshError
+from thinmesh.kernel.errors import MeshError
 from thinmesh.kernel.ledger import Entry
 from thinmesh.kernel.product import DataFile, Product
 
@@ -73,23 +73,11 @@ class IndexProjection:
             with backends.database.write() as tx:
                 replica.follow(newest.of(backends.ledger.entries(replica.cursor[0])))
                 if newest.entry:
-                    self._settle_main(newest.entry)
+                    # As recovery does: an index at the log's end would keep it from that.
+                    backends.ledger.roll_forward(newest.entry)
                 progress("replacing the index", 0, 0)
                 counts = replica.install(tx)
         return Rebuild({"entries": newest.entry.sequence if newest.entry else 0, **counts})
-
-    def _settle_main(self, newest: Entry) -> None:
-        """Move `main` to where the log ends, as recovery does: an index at the log's end would keep it from that."""
-        data = self._backends.data
-        tip = data.tip()
-        if tip == newest.new:
-            return
-        if not data.is_ancestor(tip, newest.new):
-            raise Internal(
-                f"main is at {tip}, which the log does not lead to (its newest entry ends at {newest.new}).",
-                help="Run `thinmesh doctor`; main was moved by something other than this platform.",
-            )
-        data.move(tip, newest.new)
 
 
 class CatalogProjection:

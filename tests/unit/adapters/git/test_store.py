@@ -68,7 +68,7 @@ def test_locks_are_cleared_when_a_home_is_opened(data):
     for name in ("config.lock", "HEAD.lock", "refs/heads/main.lock"):
         (data.path / name).touch()
     (data.path / "objects" / "tmp_objdir-incoming-x" / "pack").mkdir(parents=True)
-    left = ["HEAD.lock", "config.lock", "refs/heads/main.lock", "tmp_objdir-incoming-x"]
+    left = ["HEAD.lock", "config.lock", "objects/tmp_objdir-incoming-x", "refs/heads/main.lock"]
     assert sorted(data.clear_locks()) == left
     assert not (data.path / "objects" / "tmp_objdir-incoming-x").exists()
     assert data.clear_locks() == []

@@ -115,7 +115,7 @@ def test_a_transaction_is_not_used_after_its_end(database):
 def test_a_damaged_file_is_told_with_the_way_out(tmp_path):
     (tmp_path / "mesh.db").write_bytes(os.urandom(8192))
     with closing(SqliteDatabase(tmp_path / "mesh.db")) as database:
-        with pytest.raises(Temporary, match="damaged") as raised, database.read():
+        with pytest.raises(Internal, match="damaged") as raised, database.read():
             pass
         assert "restore" in raised.value.help
 

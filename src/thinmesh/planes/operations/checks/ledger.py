@@ -8,9 +8,8 @@ from collections.abc import Iterator, Mapping
 from thinmesh.kernel.errors import MeshError
 from thinmesh.kernel.product import Product, TableState
 
-from .scene import RESTORE, Fault, Scene, warning
+from .scene import REBUILD, RESTORE, Fault, Scene, warning
 
-_REBUILD = "thinmesh rebuild index"
 _SUCCESSOR = "thinmesh retire PRODUCT --successor NEW"
 _SERVERS_OWN = {"README.md", "data_catalog.csv"}
 
@@ -30,7 +29,7 @@ def log_unbroken(scene: Scene) -> Iterator[Fault]:
 def data_repository_whole(scene: Scene) -> Iterator[Fault]:
     """Require that every object that `main` leads to is there."""
     for line in scene.tools.data_care.faults(scene.deep):
-        yield Fault(f"data.git: {line}", RESTORE)
+        yield Fault(f"data.git: {line}", scene.data_heal)
 
 
 def main_follows_log(scene: Scene) -> Iterator[Fault]:
@@ -39,14 +38,17 @@ def main_follows_log(scene: Scene) -> Iterator[Fault]:
     if last is None or scene.log.faults or scene.tip == last.new:
         return
     told = f"main is at {scene.tip or 'nothing'}, and the log ends at {last.new}"
+    if not scene.tip:
+        yield Fault(told, scene.data_heal)
+        return
     try:
-        behind = bool(scene.tip) and scene.backends.data.is_ancestor(scene.tip, last.new)
+        behind = scene.backends.data.is_ancestor(scene.tip, last.new)
     except (MeshError, KeyError):
         behind = False
     by_hand = RESTORE
     if scene.tools.data_care.holds(last.new):
         by_hand = f"git -C {scene.backends.layout.data} update-ref refs/heads/main {last.new}"
-    yield Fault(told, _REBUILD if behind else by_hand)
+    yield Fault(told, REBUILD if behind else by_hand)
 
 
 def index_follows_log(scene: Scene) -> Iterator[Fault]:
@@ -60,13 +62,13 @@ def index_follows_log(scene: Scene) -> Iterator[Fault]:
             scene.log_heal,
         )
     elif scene.cursor != (scene.log.id, scene.log.sequence) and not scene.log.faults:
-        yield Fault(f"the index is at entry {scene.cursor[1]}, and the log ends at {scene.log.sequence}", _REBUILD)
+        yield Fault(f"the index is at entry {scene.cursor[1]}, and the log ends at {scene.log.sequence}", REBUILD)
 
 
 def index_is_the_log(scene: Scene) -> Iterator[Fault]:
     """Require that the index says what a fresh replay of the log says."""
     for line in scene.projections[0].faults():
-        yield Fault(f"the index differs from the log: {line}", _REBUILD)
+        yield Fault(f"the index differs from the log: {line}", REBUILD)
 
 
 def documents_registered(scene: Scene) -> Iterator[Fault]:
@@ -82,7 +84,7 @@ def documents_registered(scene: Scene) -> Iterator[Fault]:
     for product in scene.products:
         change = scene.log.latest[product.name]
         if change.document and _blob_id(product.descriptor.document) != change.document:
-            yield Fault(f"the index holds another document of {product.name} than the log names", _REBUILD)
+            yield Fault(f"the index holds another document of {product.name} than the log names", REBUILD)
 
 
 def folders_registered(scene: Scene) -> Iterator[Fault]:

@@ -15,6 +15,7 @@ from thinmesh.planes.operations.model import BROKEN, WARNING
 from thinmesh.planes.operations.reading import LogFacts, read_log, read_on
 
 RESTORE = "thinmesh restore FILE"
+REBUILD = "thinmesh rebuild index"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ def warning(detail: str, heal: str = "") -> Fault:
 
 @dataclass
 class Scene:
-    """The home, the log as it reads, and where `main` and the index were at its end.
+    """The home, the log as it reads, and where `main` (empty: it cannot be read) and the index were at its end.
 
     `deep` reads every object and data file. `log`, `tip` and `cursor` are of one moment; `astray` tells that the
     log did not have the entry that the index was at then.
@@ -88,6 +89,13 @@ class Scene:
         if self.astray and self.cursor and self.tools.log_care.holds(self.cursor[0]):
             return f"git -C {shlex.quote(str(self.backends.layout.log))} update-ref refs/heads/main {self.cursor[0]}"
         return RESTORE
+
+    @cached_property
+    def data_heal(self) -> str:
+        """The one command that brings the data repository back: a broken `main` is where the log ends."""
+        last = self.log.last
+        broken = not self.tip and last is not None and self.log_stands
+        return REBUILD if broken and last and self.tools.data_care.holds(last.new) else RESTORE
 
     @property
     def now(self) -> datetime:
