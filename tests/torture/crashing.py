@@ -149,6 +149,21 @@ class Story:
         self._compare(kind, command, acknowledged=done.get("acknowledged", False))
         return "refused" in done
 
+    def read_only(self, kind: str, part: str) -> bool:
+        """Do one thing of a kind while a part of the home is read-only; tells whether it was refused, as temporary."""
+        command = self._command(kind)
+        done = self._nursery.live("act", home=str(self.home), shut=str(self.home / part), **command)
+        assert done.get("acknowledged") or done.get("refused") == "temporary", (kind, part, done)
+        self._compare(kind, command, acknowledged=done.get("acknowledged", False))
+        return "refused" in done
+
+    def mend(self, part: str) -> list[str]:
+        """Do what doctor names while a part is read-only; give the commands. Nothing may be left to name."""
+        done = self._nursery.live("mend", home=str(self.home), shut=str(self.home / part))
+        assert done["left"] == [], done
+        told: list[str] = done["told"]
+        return told
+
     def _act(self, command: Mapping[str, Any], line: int) -> dict[str, Any]:
         return self._nursery.live("act", home=str(self.home), line=line, **command)
 

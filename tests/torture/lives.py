@@ -7,7 +7,9 @@ import gzip
 import io
 import json
 import os
+import shlex
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -62,12 +64,26 @@ def little_room(place: Path, leave: int | None) -> Iterator[None]:
         filler.unlink(missing_ok=True)
 
 
+@contextmanager
+def read_only(part: str | None) -> Iterator[None]:
+    """Mount a folder read-only until the block ends; rights would not bind who runs the tests as root."""
+    if part is None:
+        yield
+        return
+    for arguments in (["--bind", part, part], ["-o", "remount,bind,ro", part]):
+        subprocess.run(["mount", *arguments], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", part], check=True)
+
+
 def act(command: dict[str, Any], lines: Lines, tell: Callable[..., None]) -> None:
     """Do one thing on a home, as its owner, and say when it is acknowledged."""
     lines.watch()
     home = Path(command["home"])
     try:
-        with little_room(home.parent, command.get("leave")):
+        with little_room(home.parent, command.get("leave")), read_only(command.get("shut")):
             platform = open_home(home)
             try:
                 tell(acknowledged=True, result=ACTIONS[command["action"]](platform, command))
@@ -97,6 +113,29 @@ def serve(command: dict[str, Any], lines: Lines, tell: Callable[..., None]) -> N
     run(platform, create_app(platform, platform.git_bridge), host="127.0.0.1", port=0, ready=ready)
     platform.close()
     tell(lines=lines.count)
+
+
+def mend(command: dict[str, Any], _lines: Lines, tell: Callable[..., None]) -> None:
+    """Look at a home of which a part is read-only as doctor does, do the one thing that it names, and look again."""
+    home = Path(command["home"])
+    with read_only(command["shut"]):
+        told = _named(home)
+        for line in told:
+            subprocess.run(shlex.split(line), check=True)
+        tell(told=told, left=_named(home))
+
+
+def _named(home: Path) -> list[str]:
+    """Give the commands that doctor names, or the error that keeps it from looking."""
+    try:
+        platform = open_home(home, mode="read")
+    except MeshError as error:
+        return [error.help.removeprefix("Make it writable: ").removesuffix(".")]
+    try:
+        found = platform.operations.doctor(platform.identity.principal_of_home(), False).findings
+        return sorted({each.heal for each in found if each.state == "broken"})
+    finally:
+        platform.close()
 
 
 def observe(command: dict[str, Any], _lines: Lines, tell: Callable[..., None]) -> None:
@@ -235,5 +274,6 @@ LIVES: dict[str, Callable[[dict[str, Any], Lines, Callable[..., None]], None]] =
     "found": found,
     "act": act,
     "serve": serve,
+    "mend": mend,
     "observe": observe,
 }

@@ -6,15 +6,16 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from zlib import crc32
 
 import pytest
 
-from tests.torture.crashing import APART, KINDS, MOUNT, Nursery, Story
+from tests.torture.crashing import KINDS, Nursery, Story
 
 SEED = int(os.environ.get("THINMESH_TORTURE_SEED", "1"))
 POINTS = int(os.environ.get("THINMESH_TORTURE_POINTS", "22"))
+# Whether every combination is tried, or those that stand for the others.
+LONG = POINTS > 22
 
 
 @pytest.fixture(scope="module")
@@ -33,22 +34,20 @@ def test_a_crash_loses_nothing_that_was_acknowledged(kind, nursery, tmp_path, re
     assert hits > POINTS // 2, "the kills came too late to prove anything"
 
 
-@pytest.fixture(scope="module")
-def small_disk(tmp_path_factory):
-    """A nursery on a file system of 256 MB, and the folder where that is."""
-    disk = tmp_path_factory.mktemp("disk")
-    tried = subprocess.run([*APART, MOUNT, str(disk), "true"], capture_output=True, text=True, check=False)
-    if tried.returncode:
-        reason = f"no file system can be mounted here: {tried.stderr.strip()}"
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
-    nursery = Nursery(disk)
-    yield nursery, disk
-    nursery.close()
-
-
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "push"])
 def test_a_full_disk_refuses_or_does_and_harms_nothing(kind, small_disk, record_property):
     nursery, disk = small_disk
     story = Story(disk / kind, nursery, seed=crc32(f"{SEED} disk {kind}".encode()))
     refused = sum(story.full_disk(kind) for _ in range(max(POINTS // 2, 8)))
     record_property("held", ("full-disk points", refused, refused))
+
+
+@pytest.mark.parametrize("part", ["", "data.git", "log.git", "lake", "run"])
+def test_a_read_only_folder_refuses_or_does_and_doctor_names_the_way_out(part, small_disk, record_property):
+    nursery, disk = small_disk
+    story = Story(disk / f"shut-{part}", nursery, seed=crc32(f"{SEED} shut {part}".encode()))
+    kinds = [kind for kind in KINDS if kind != "push"] if LONG else ["register", "publish_git", "publish_lake", "grant"]
+    refused = [kind for kind in kinds if story.read_only(kind, part)]
+    assert set(refused) >= ({"register", "publish_git"} if part != "lake" else {"publish_lake"})
+    assert story.mend(part) == [f"mount -o remount,rw {(story.home / part).resolve()}"]
+    record_property("held", ("read-only points", len(kinds) + 1, len(kinds) + 1))

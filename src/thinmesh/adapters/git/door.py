@@ -16,7 +16,7 @@ from weakref import WeakValueDictionary
 
 import structlog
 
-from thinmesh.kernel.errors import Internal
+from thinmesh.kernel.errors import Internal, Temporary
 from thinmesh.kernel.policy import Principal
 from thinmesh.planes.product.push import PushContext, PushHandler
 
@@ -68,17 +68,27 @@ class GitDoor:
         self._turns: WeakValueDictionary[tuple[str, bool], asyncio.Semaphore] = WeakValueDictionary()
 
     def start(self) -> None:
-        """Write hooks and settings anew, prove that they are in force, and answer hooks. Raises Internal otherwise.
+        """Write hooks and settings anew, prove that they are in force, and answer hooks.
 
-        The caller holds the home exclusively: what killed processes left in the repository is cleared.
+        Raises Temporary where they cannot be written, Internal where they are not in force. The caller holds the home
+        exclusively: what killed processes left in the repository is cleared.
         """
+        try:
+            self._write()
+        except OSError as error:
+            raise Temporary(
+                f"The git door stays shut: {error.filename} cannot be written ({error.strerror}).",
+                help="See that its disk has room and is mounted for writing; `thinmesh doctor` names what is wrong.",
+            ) from error
+        self.self_test()
+        self._hooks.start()
+
+    def _write(self) -> None:
         self._run.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._repository.clear_locks()
         write_hooks(self._hook_folder)
         write_settings(self._repository.path, fsync=self._fsync, hooks=self._hook_folder, limit=self._limit)
         write_global_settings(self._run / "gitconfig", self._repository.path.resolve())
-        self.self_test()
-        self._hooks.start()
 
     def stop(self) -> None:
         """Wait for the pushes that are being judged, and answer no more hooks."""

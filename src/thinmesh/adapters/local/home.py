@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import shlex
 import shutil
 import time
 from pathlib import Path
@@ -113,10 +114,16 @@ class Home:
     def lock(self, exclusive: bool, wait: float = WAIT_SECONDS) -> None:
         """Take the home's lock, shared or exclusive, until `unlock` or the end of the process.
 
-        Raises Temporary where another process holds it for longer than `wait` seconds.
+        Raises Temporary where another process holds it for longer than `wait` seconds, or the home cannot be written.
         """
-        self.run.mkdir(mode=0o700, exist_ok=True)
-        descriptor = os.open(self.run / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            self.run.mkdir(mode=0o700, exist_ok=True)
+            descriptor = os.open(self.run / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise Temporary(
+                f"{self.run} cannot be written: {error.strerror}.",
+                help=f"Make it writable: {self.writable_again(self.run)}.",
+            ) from error
         kind = fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH
         until = time.monotonic() + wait
         while True:
@@ -138,3 +145,19 @@ class Home:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+
+    def writable_again(self, path: Path) -> str:
+        """Give the command that lets this OS user write to a file or folder (the nearest one above that is there)."""
+        there = next(each for each in (path, *path.parents) if each.exists())
+        if os.statvfs(there).f_flag & os.ST_RDONLY:
+            return f"mount -o remount,rw {shlex.quote(str(_mount_of(there)))}"
+        return f"chmod -R u+rwX {shlex.quote(str(there))}"
+
+
+def _mount_of(path: Path) -> Path:
+    """Give where a path's file system is mounted; a bind mount is one too, and looks like a folder (proc(5))."""
+    mounts: set[str] = set()
+    with contextlib.suppress(OSError):
+        lines = Path("/proc/self/mountinfo").read_text().splitlines()
+        mounts = {line.split(" ")[4].replace("\\040", " ") for line in lines}
+    return next(each for each in (path, *path.parents) if str(each) in mounts or each.is_mount())

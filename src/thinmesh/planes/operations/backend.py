@@ -55,6 +55,9 @@ class Layout(Protocol):
     def run(self) -> Path:
         """The folder of what lives only while something runs."""
 
+    def writable_again(self, path: Path) -> str:
+        """Give the command that lets this OS user write to a part again."""
+
 
 class KeptDatabase(Database, Protocol):
     """The platform database, to be copied and examined."""

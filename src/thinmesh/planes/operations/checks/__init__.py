@@ -41,6 +41,7 @@ CHECKS: Mapping[str, Check] = {
     "data_files_whole": files.data_files_whole,
     "superseded_files_kept": files.superseded_files_kept,
     "no_orphan_files": files.no_orphan_files,
+    "home_writable": home.home_writable,
     "keys_private": home.keys_private,
     "somebody_administers": home.somebody_administers,
     "owners_exist": home.owners_exist,

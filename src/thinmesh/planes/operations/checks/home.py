@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import stat
 import time
@@ -39,6 +40,14 @@ def audit_unbroken(scene: Scene) -> Iterator[Fault]:
     broken = scene.backends.audit.broken_at()
     if broken is not None:
         yield Fault(f"the audit was changed at entry {broken}", RESTORE)
+
+
+def home_writable(scene: Scene) -> Iterator[Fault]:
+    """Require that this OS user may write to every part of the home, and its disk is mounted for writing."""
+    layout = scene.backends.layout
+    for path in (layout.path, layout.data, layout.log, layout.lake, layout.run, layout.database):
+        if path.exists() and not os.access(path, os.W_OK):
+            yield Fault(f"{path} cannot be written; changes will be refused", layout.writable_again(path))
 
 
 def keys_private(scene: Scene) -> Iterator[Fault]:
