@@ -5,6 +5,7 @@ Parts are made when first asked for, so that a command that lists products loads
 
 from __future__ import annotations
 
+import time
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -60,6 +61,7 @@ class Platform:
         self.settings = settings
         self.clock = clock
         self.started = clock()
+        self.began = time.monotonic()
         self._follower: Follower | None = None
 
     # Parts ----------------------------------------------------------------------------------------------------

@@ -59,7 +59,7 @@ class LivePushes:
         id = self._id_of(signed)
         with self._lock:
             live = self._live.get(id)
-            genuine = live is not None and live.signed == signed and live.context.expires > time.time()
+            genuine = live is not None and live.signed == signed and live.context.expires > time.monotonic()
             # One hook runs at a time in a push; taken under the lock, so that `end` waits for it.
             if not live or not genuine or not live.busy.acquire(blocking=False):
                 raise NotAllowed("This push is not one that this server is serving.", help="Push again, over HTTP.")

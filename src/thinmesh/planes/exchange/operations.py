@@ -140,7 +140,9 @@ class Exchange:
             asker = access.user == caller.user and (access.team is None or access.team in caller.teams)
             action = Action.REQUEST_ACCESS if asker else Action.DECIDE_ACCESS
             self._policy.require(caller, action, product=facts)
-            if access.state in (REVOKED, EXPIRED):
+            if access.state == EXPIRED:
+                return self._over(tx, access, facts)
+            if access.state == REVOKED:
                 return access
             if access.state == DENIED or (access.state == REQUESTED and not asker):
                 raise Conflict(f"{id} is {access.state}: there is no grant.", help=f"See it: thinmesh requests ({id})")
@@ -275,6 +277,11 @@ class Exchange:
                 teams=tuple(sorted(team for team in teams if team)),
             ),
         )
+
+    def _over(self, tx: Transaction, access: Access, facts: ProductFacts | None) -> Access:
+        """Keep that a grant is over: a clock that is set back does not bring it into force again."""
+        stored = self._store.find(tx, access.id)
+        return self._change(tx, access, facts) if stored and stored.state == APPROVED else access
 
     def _as_of_now(self, access: Access) -> Access:
         """Show a grant as expired from the moment it is, before `expire` has marked it."""

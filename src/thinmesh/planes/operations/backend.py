@@ -368,5 +368,9 @@ class Backends(Protocol):
         """When this process opened the home."""
 
     @property
+    def began(self) -> float:
+        """The same in seconds of `time.monotonic`, which nobody sets."""
+
+    @property
     def scratch(self) -> Path:
         """A folder on the home's file system for files in the making."""

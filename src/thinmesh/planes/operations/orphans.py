@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Container
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -27,6 +28,7 @@ def orphans(backends: Backends, named: Container[str]) -> list[Orphan]:
     """List the data files that are not in `named`, the oldest first."""
     found = []
     now = backends.clock()
+    lived = timedelta(seconds=time.monotonic() - backends.began)
     for path in backends.location.paths():
         if path in named:
             continue
@@ -34,7 +36,10 @@ def orphans(backends: Backends, named: Container[str]) -> list[Orphan]:
             facts = (backends.layout.lake / path).stat()
         except OSError:
             continue
-        found.append(Orphan(path, facts.st_size, now - datetime.fromtimestamp(facts.st_mtime, UTC)))
+        written = datetime.fromtimestamp(facts.st_mtime, UTC)
+        # A clock that jumps forth ages nothing that was written since we started: it may belong to what is being made.
+        age = min(now - written, max(backends.started - written, timedelta(0)) + lived)
+        found.append(Orphan(path, facts.st_size, age))
     return sorted(found, key=lambda orphan: orphan.age, reverse=True)
 
 

@@ -42,11 +42,11 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class PushContext:
-    """Who pushes. `id` is new for each request; `expires` is in seconds since the epoch."""
+    """Who pushes. `id` is new for each request; `expires` is in seconds of `time.monotonic`."""
 
     caller: Principal
     id: str = field(default_factory=lambda: secrets.token_hex(16))
-    expires: float = field(default_factory=lambda: time.time() + _CONTEXT_SECONDS)
+    expires: float = field(default_factory=lambda: time.monotonic() + _CONTEXT_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)

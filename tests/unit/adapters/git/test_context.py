@@ -37,7 +37,7 @@ def test_a_context_is_worth_nothing_after_its_request():
 
 def test_a_context_expires():
     pushes = LivePushes()
-    refused(pushes, pushes.begin(PushContext(ALICE, expires=1.0)))
+    refused(pushes, pushes.begin(PushContext(ALICE, expires=0.0)))
 
 
 def test_a_context_of_another_start_is_worth_nothing():
