@@ -11,6 +11,13 @@ from tests.torture.crashing import APART, MOUNT, Nursery
 
 
 @pytest.fixture(scope="module")
+def nursery():
+    nursery = Nursery()
+    yield nursery
+    nursery.close()
+
+
+@pytest.fixture(scope="module")
 def small_disk(tmp_path_factory):
     """A nursery on a file system of 256 MB, and the folder where that is."""
     disk = tmp_path_factory.mktemp("disk")

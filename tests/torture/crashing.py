@@ -216,6 +216,8 @@ class Story:
                 return {"action": "revoke", "product": name}
             case "rebuild":
                 return {"action": "rebuild", "projection": self._random.choice(_PROJECTIONS)}
+            case "rebuild_warehouse":
+                return {"action": "rebuild", "projection": "warehouse"}
         return {"action": "backup", "file": str(self.home.parent / f"backup-{self._number}")}
 
     def _publication(self, kind: str) -> dict[str, Any]:

@@ -10,19 +10,12 @@ from zlib import crc32
 
 import pytest
 
-from tests.torture.crashing import KINDS, Nursery, Story
+from tests.torture.crashing import KINDS, Story
 
 SEED = int(os.environ.get("THINMESH_TORTURE_SEED", "1"))
 POINTS = int(os.environ.get("THINMESH_TORTURE_POINTS", "22"))
 # Whether every combination is tried, or those that stand for the others.
 LONG = POINTS > 22
-
-
-@pytest.fixture(scope="module")
-def nursery():
-    nursery = Nursery()
-    yield nursery
-    nursery.close()
 
 
 @pytest.mark.parametrize("kind", KINDS)
