@@ -7,7 +7,8 @@ import subprocess
 
 import pytest
 
-from tests.torture.crashing import APART, MOUNT, Nursery
+from .besieged import besieged
+from .crashing import APART, MOUNT, Nursery
 
 
 @pytest.fixture(scope="module")
@@ -28,3 +29,24 @@ def small_disk(tmp_path_factory):
     nursery = Nursery(disk)
     yield nursery, disk
     nursery.close()
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory):
+    """Give a served mesh to attack; it is checked as a whole when all attacks are over."""
+    with besieged(tmp_path_factory.mktemp("besieged")) as world:
+        yield world
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item):
+    """Count each test on the besieged mesh as one attack, which held if the test passed."""
+    if "world" not in getattr(item, "fixturenames", ()):
+        return (yield)
+    held = 0
+    try:
+        result = yield
+        held = 1
+        return result
+    finally:
+        item.user_properties.append(("held", ("push attacks", 1, held)))

@@ -10,6 +10,7 @@ import re
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import takewhile
 
 import pygit2
 from pygit2.enums import ObjectType, SortMode
@@ -160,6 +161,7 @@ class _Reader:
         return [id for id in reversed(found) if not self._data.is_ancestor(id, tip)]
 
     def _commit(self, id: str) -> _Commit:
+        """Read a commit as git does: a line `parent` after the parents names none, and would hide what it changes."""
         _, size = self._handle.odb.read_header(pygit2.Oid(hex=id))
         if size > self._budget.largest_commit:
             raise TooLarge(
@@ -171,7 +173,7 @@ class _Reader:
         return _Commit(
             id,
             bytes.fromhex(lines[0][5:].decode("ascii")),
-            tuple(line[7:].decode("ascii") for line in lines if line.startswith(b"parent ")),
+            tuple(line[7:].decode("ascii") for line in takewhile(lambda line: line.startswith(b"parent "), lines[1:])),
             _signature(next((line[7:] for line in lines if line.startswith(b"author ")), b"")),
             message.strip().split(b"\n")[0][:200].decode("utf-8", "replace"),
         )
