@@ -171,6 +171,14 @@ class World:
             assert time.monotonic() < until, left
             time.sleep(0.05)
 
+    def catalog_with(self, name: str) -> str:
+        """Give the catalog file once it tells of a product; `main` then rests."""
+        until = time.monotonic() + 30
+        while f"\n{name},".encode() not in (found := self.forge.read(self.forge.at(self.tip(), "data_catalog.csv")[1])):
+            assert time.monotonic() < until, found
+            time.sleep(0.1)
+        return found.decode()
+
     def newest_entry(self) -> Mapping[str, Mapping[str, str]]:
         """Give what the log says of the newest change."""
         found: Mapping[str, Mapping[str, str]] = json.loads(

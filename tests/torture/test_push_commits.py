@@ -240,14 +240,6 @@ PLACES = {
     "front-page-deleted": (lambda w: w.edit({"README.md": None}), "refused: README.md: this file is written"),
     "file-at-the-root": (lambda w: w.edit({"t.csv": ROWS}), "refused: t.csv: files lie in a product's folder"),
     "file-in-a-domain": (lambda w: w.edit({"south/t.csv": ROWS}), "refused: south/t.csv: files lie in a product's"),
-    "description-with-an-escape-sequence": (
-        lambda w: w.edit({"south/evil1/product.json": descriptor("evil1", "south", description="\x1b]0;owned\x07")}),
-        "refused: south/evil1/product.json",
-    ),
-    "description-turned-round": (
-        lambda w: w.edit({"south/evil2/product.json": descriptor("evil2", "south", description="a\u202eb")}),
-        "refused: south/evil2/product.json",
-    ),
     "nothing-changed": (lambda w: w.edit({}), "refused: nothing to merge"),
     "orphan-root": (
         lambda w: w.forge.commit(w.forge.edited("", {"south/own/README.md": "x"})),
@@ -404,15 +396,20 @@ HARMLESS = {
     ),
     "executable-file": lambda w: w.edit({"south/own_other/README.md": ("100755", w.forge.blob("2\n"))}),
     "mode-of-the-group": lambda w: w.edit({"south/own_other/README.md": ("100664", w.forge.blob("3\n"))}),
-    "merge-of-an-older-main": lambda w: w.forge.edit(
-        older(w, "south/own_other/product.json"), {}, w.edit({"south/own_other/README.md": "4\n"})
-    ),
+    "merge-of-an-older-main": lambda w: merge_of_an_older_main(w),
     "giant-message": lambda w: w.edit({"south/own_other/README.md": "5\n"}, message=b"m" * 900_000),
     "message-with-escape-sequences": lambda w: w.edit({"south/own_other/README.md": "6\n"}, message=b"\x1b[2J\x07 x"),
     "headers-injected-by-the-author": lambda w: w.edit(
         {"south/own_other/README.md": "7\n"}, extra=b"gpgsig -----BEGIN-----\n parent 0\n author x\n"
     ),
 }
+
+
+def merge_of_an_older_main(world):
+    change = world.edit({"south/own_other/README.md": "4\n"})
+    return world.forge.commit(
+        world.forge.tree_of(change), [older(world, "south/own_other/product.json"), change], message=b"Merge"
+    )
 
 
 @pytest.mark.parametrize("name", HARMLESS)
@@ -424,3 +421,20 @@ def test_what_is_harmless_is_taken_and_told_of_who_signed_in(world, name):
     world.quiet(before)
     assert world.forge.git("merge-base", "--is-ancestor", commit, world.tip(), check=False).returncode == 0
     assert world.newest_entry()["actor"]["user"] == "eve"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("painted", "\x1b]0;owned\x07\x1b[2Jpainted"),
+        ("turned", "a\u202eb\u2066c"),
+        ("broken_up", "one\ntwo\u2028three\u0085four"),
+    ],
+)
+def test_no_description_reaches_the_catalog_file_as_a_terminal_would_obey_it(world, name, text):
+    commit = world.edit({f"south/{name}/product.json": descriptor(name, "south", description=text)})
+    done = world.push("eve", f"{commit}:{FOR_MAIN}")
+    assert done.returncode == 0, done.stderr
+    catalog = world.catalog_with(name)
+    assert all(line.isprintable() for line in catalog.split("\n")), catalog
+    assert "\x1b" not in done.stderr

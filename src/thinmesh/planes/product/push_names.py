@@ -23,6 +23,10 @@ _DATA_UNREAD = re.compile(r"\.(tsv|tab|psv|xlsx?|ods|jsonl|ndjson|avro|orc|feath
 # What Windows takes for its own in a name, and git on it for a way around `.git` (core.protectNTFS).
 _FOREIGN = re.compile(r'[\\:*?"<>|]')
 _SHORT_GIT = re.compile(r"\.?git(~[0-9]+)?[ .]*", re.IGNORECASE)
+# Names that Windows keeps for devices, whatever ending they have; git does not check such a file out there.
+_DEVICE = re.compile(
+    r"(con|prn|aux|nul|com[0-9\u00b9\u00b2\u00b3]|lpt[0-9\u00b9\u00b2\u00b3]|conin\$|conout\$) *(\..*)?", re.IGNORECASE
+)
 # Bytes of one name that file systems at large take (NAME_MAX).
 _LONGEST = 255
 
@@ -62,6 +66,8 @@ def _fault_of_part(part: str) -> str | None:
         return 'the name holds one of \\ : * ? " < > |, which not every system takes'
     if part != part.rstrip(" .") or _SHORT_GIT.fullmatch(part):
         return "the name ends in a blank or a dot, or is git's own, which not every system takes"
+    if _DEVICE.fullmatch(part):
+        return "the name is a device's on Windows, which could not check it out"
     if len(part.encode()) > _LONGEST:
         return f"the name is longer than {_LONGEST} bytes"
     return None

@@ -15,6 +15,8 @@ from .push_names import SERVERS, fault_of_path, is_part_of_product, table_of, tw
 _SUBMODULE, _LINK, _FOLDER, _KIND = 0o160000, 0o120000, 0o040000, 0o170000
 # INTERFACE: "files above 1 MB that are no part of a product".
 _MAX_OTHER = 1024 * 1024
+# Modes of a file: git takes any number for one, and says nothing of its size. Old versions of git wrote the last one.
+_FILES = (0o100644, 0o100755, 0o100664)
 
 
 def structural_faults(change: PushedChange, max_file: int) -> list[Violation]:
@@ -88,6 +90,10 @@ def _fault_of_entry(entry: PushedEntry, max_file: int) -> Violation | None:
     kind = _KINDS.get(entry.file.mode & _KIND)
     if kind:
         return Violation(kind.message, kind.rule, file=entry.path)
+    if entry.file.mode not in _FILES:
+        return Violation(
+            f"the mode {entry.file.mode:o} is none of a file; commit it with git add", "mode", file=entry.path
+        )
     fault = None if entry.path in SERVERS else fault_of_path(entry.path)
     if fault:
         return Violation(fault[1], fault[0], file=entry.path)
