@@ -19,6 +19,8 @@ from urllib.parse import parse_qs
 
 import structlog
 
+from .request_body import Body, Unfit
+
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
@@ -41,12 +43,15 @@ class _Gone(Exception):
 
 @dataclass(slots=True)
 class Request:
-    """One request to git: the CGI variables, whether it hands in a push, and whether its body has come whole."""
+    """One request to git: the CGI variables, whether it hands in a push, and its body, and whether that came whole."""
 
     service: str
     variables: dict[str, str]
     pushes: bool
+    body: Body
     whole: asyncio.Event = field(default_factory=asyncio.Event)
+    # Whether the reply's head is on its way: git sends it before it has read anything.
+    begun: bool = False
 
 
 REASONS = {
@@ -78,11 +83,15 @@ async def bridge(
     assert process.stderr  # noqa: S101
     complaint = asyncio.create_task(_complaint(process.stderr))
     feeding = asyncio.create_task(_feed(process.stdin, receive, request))
-    answering = asyncio.create_task(_answer(process.stdout, send))
+    answering = asyncio.create_task(_answer(process.stdout, send, request))
     try:
         await _until_answered(feeding, answering)
     except _Gone:
         _log.info("a git client went away", service=request.service)
+    except Unfit as error:
+        answering.cancel()
+        await asyncio.wait([answering])
+        await _turn_away(send, request, str(error))
     finally:
         answered = answering.done() and not answering.cancelled() and answering.exception() is None
         feeding.cancel()
@@ -110,6 +119,8 @@ def read_head(scope: MutableMapping[str, Any], path: str) -> Request | int:
     if scope["method"] != method:
         return 405
     headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
+    encoding = headers.get(b"content-encoding", "")
+    pushes = (method, service) == ("POST", "git-receive-pack")
     variables = {
         "REQUEST_METHOD": method,
         "PATH_INFO": path,
@@ -117,13 +128,13 @@ def read_head(scope: MutableMapping[str, Any], path: str) -> Request | int:
         "REMOTE_USER": "thinmesh",
         "REMOTE_ADDR": "127.0.0.1",
         "CONTENT_TYPE": headers.get(b"content-type", ""),
-        "HTTP_CONTENT_ENCODING": headers.get(b"content-encoding", ""),
-        "CONTENT_LENGTH": headers.get(b"content-length", ""),
+        # Of a compressed body git is given what is in it, whose length nobody knows; it reads to the end then.
+        "CONTENT_LENGTH": "" if encoding else headers.get(b"content-length", ""),
         "HTTP_GIT_PROTOCOL": headers.get(b"git-protocol", ""),
     }
     found = {name: value for name, value in variables.items() if value.isascii() and value.isprintable() and value}
     found.setdefault("QUERY_STRING", "")
-    return Request(service, found, pushes=(method, service) == ("POST", "git-receive-pack"))
+    return Request(service, found, pushes, Body(encoding, pushes=pushes))
 
 
 async def _feed(stdin: asyncio.StreamWriter, receive: Receive, request: Request) -> None:
@@ -139,8 +150,9 @@ async def _feed(stdin: asyncio.StreamWriter, receive: Receive, request: Request)
         # Git may have ended already, with its reason on the way out: what still comes is dropped. Of a closed pipe
         # uvloop says RuntimeError, where asyncio says ConnectionError.
         with contextlib.suppress(ConnectionError, RuntimeError):
-            stdin.write(message.get("body", b""))
-            await stdin.drain()
+            for piece in request.body.pieces(message.get("body", b"")):
+                stdin.write(piece)
+                await stdin.drain()
         if not message.get("more_body"):
             request.whole.set()
     stdin.close()
@@ -151,12 +163,13 @@ async def _feed(stdin: asyncio.StreamWriter, receive: Receive, request: Request)
     raise _Gone
 
 
-async def _answer(stdout: asyncio.StreamReader, send: Send) -> None:
+async def _answer(stdout: asyncio.StreamReader, send: Send, request: Request) -> None:
     """Pass git's reply on: CGI headers (RFC 3875, section 6), then the body in pieces."""
     status, headers = await _reply_head(stdout)
     if status == 0:
         await plain(send, 500, "git failed; the server's log says why.")
         return
+    request.begun = True
     await _sent(send, {"type": "http.response.start", "status": status, "headers": headers})
     while piece := await stdout.read(_CHUNK):
         await _sent(send, {"type": "http.response.body", "body": piece, "more_body": True})
@@ -195,6 +208,16 @@ async def plain(send: Send, status: int, text: str) -> None:
     headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"%d" % len(body))]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
+
+
+async def _turn_away(send: Send, request: Request, text: str) -> None:
+    """Refuse a request before git has read it whole, in the form of which git shows the text to its user."""
+    # Band 3 of the side band ends the talk with a fatal error (gitprotocol-pack(5)).
+    line = b"\x03refused: " + text.encode() + b"\n"
+    if not request.begun:
+        headers = [(b"content-type", f"application/x-{request.service}-result".encode())]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": b"%04x" % (len(line) + 4) + line + b"0000"})
 
 
 async def _until_answered(feeding: asyncio.Task[None], answering: asyncio.Task[None]) -> None:
