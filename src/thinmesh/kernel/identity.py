@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, replace
@@ -60,13 +61,25 @@ class Identity:
         """
         claims = self._signer.verify(token)
         with self._database.read() as tx:
-            found = self._store.bearer(tx, claims.id)
-        if found is None or (found[0].user, found[0].scope) != (claims.user, claims.scope):
+            return self._bearer(tx, claims.id, (claims.user, claims.scope), claims.expires, door)
+
+    def again(self, tx: Transaction, caller: Principal) -> Principal:
+        """Give a caller as they are now, where what they began takes long.
+
+        Raises NotSignedIn where the token was revoked or has expired meanwhile. Who came without a token stays.
+        """
+        if caller.token is None:
+            return caller
+        return self._bearer(tx, caller.token, (caller.user, caller.scope), math.inf, caller.door)
+
+    def _bearer(self, tx: Transaction, token: str, claimed: tuple[str, str], expires: float, door: str) -> Principal:
+        found = self._store.bearer(tx, token)
+        if found is None or (found[0].user, found[0].scope) != claimed:
             raise NotSignedIn("The token is not valid here.")
         facts, user = found
         if facts.revoked:
             raise NotSignedIn("The token was revoked.", help="Ask for a new one: thinmesh token new.")
-        if self._clock().timestamp() >= claims.expires or self._now() >= facts.expires:
+        if self._clock().timestamp() >= expires or self._now() >= facts.expires:
             raise NotSignedIn(f"The token expired at {facts.expires}.", help="Ask for a new one: thinmesh token new.")
         return Principal(user.name, user.admin, frozenset(user.teams), facts.scope, facts.id, door)
 

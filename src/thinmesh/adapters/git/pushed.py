@@ -23,6 +23,8 @@ from thinmesh.planes.product.push_names import twins
 from .data import GitDataRepository
 from .trees import FOLDER, Entry, parse_tree
 
+# Bytes of trees that are kept parsed, where they take some eight times as much.
+_KEPT = 32 * 1024 * 1024
 # Slashes before a name in `<domain>/<product>/<table>/`: a folder there is refused, unread.
 _DEEPEST = 3
 _SMALLER = "Push less at once, or hand the data in with: thinmesh publish PRODUCT FILE"
@@ -95,7 +97,8 @@ class _Reader:
         self._data = data
         self._handle = data.handle()
         self._budget = budget
-        self._trees: dict[bytes, dict[bytes, Entry]] = {}
+        self._trees: dict[bytes, tuple[int, dict[bytes, Entry]]] = {}
+        self._kept = 0
         self._twins: dict[tuple[str, str], None] = {}
 
     def read(self, push: Push, tip: str) -> PushedChange:
@@ -215,17 +218,24 @@ class _Reader:
     def _entries(self, tree: bytes | None) -> dict[bytes, Entry]:
         if tree is None:
             return {}
-        found = self._trees.get(tree)
-        if found is None:
-            oid = pygit2.Oid(raw=tree)
-            _, size = self._handle.odb.read_header(oid)
-            self._budget.tree(size)
-            try:
-                found = parse_tree(self._handle.odb.read(oid)[1])
-            except ValueError as error:
-                raise Refused("A folder in the push cannot be read.", help="Run git fsck in your clone.") from error
-            self._trees[tree] = found
+        if tree in self._trees:
+            return self._trees[tree][1]
+        oid = pygit2.Oid(raw=tree)
+        _, size = self._handle.odb.read_header(oid)
+        self._budget.tree(size)
+        try:
+            found = parse_tree(self._handle.odb.read(oid)[1])
+        except ValueError as error:
+            raise Refused("A folder in the push cannot be read.", help="Run git fsck in your clone.") from error
+        self._keep(tree, size, found)
         return found
+
+    def _keep(self, tree: bytes, size: int, entries: dict[bytes, Entry]) -> None:
+        """Keep a tree for the commit after, and let the oldest go: many versions of a large one do not fit."""
+        while self._trees and self._kept + size > _KEPT:
+            self._kept -= self._trees.pop(next(iter(self._trees)))[0]
+        self._trees[tree] = size, entries
+        self._kept += size
 
     def _tree_of(self, commit: str) -> bytes:
         return self._commit(commit).tree

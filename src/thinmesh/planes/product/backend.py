@@ -11,7 +11,7 @@ from thinmesh.kernel.clock import Clock
 from thinmesh.kernel.contract import Table
 from thinmesh.kernel.database import Database, Transaction
 from thinmesh.kernel.ledger import Ledger
-from thinmesh.kernel.policy import Policy
+from thinmesh.kernel.policy import Policy, Principal
 from thinmesh.kernel.product import DataFile, Product
 from thinmesh.kernel.repository import DataRepository
 
@@ -211,6 +211,9 @@ class WarehousePointers(Protocol):
 
 class Teams(Protocol):
     """What the product plane asks of identity."""
+
+    def again(self, tx: Transaction, caller: Principal) -> Principal:
+        """Give a caller as they are now. Raises NotSignedIn where their token is not in force any more."""
 
     def teams_of_domain(self, tx: Transaction, domain: str) -> Collection[str]:
         """Give the teams that work in a domain; empty where it is unclaimed."""

@@ -142,6 +142,19 @@ class PushedChange:
     net: Mapping[str, Edit] = field(default_factory=dict)
     before: Mapping[str, Mapping[str, File]] = field(default_factory=dict)
     after: Mapping[str, Mapping[str, File]] = field(default_factory=dict)
+    # By folder: a push may touch 10^5 of them, and each must find its own without reading all others'.
+    _edits: Mapping[str, Mapping[str, Edit]] = field(init=False, repr=False, compare=False)
+    _brought: Mapping[str, Sequence[PushedEntry]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        edits: dict[str, dict[str, Edit]] = {}
+        for path in sorted(self.net):
+            edits.setdefault(folder_of(path), {})[path] = self.net[path]
+        brought: dict[str, list[PushedEntry]] = {}
+        for entry in self.entries:
+            brought.setdefault(folder_of(entry.path), []).append(entry)
+        object.__setattr__(self, "_edits", edits)
+        object.__setattr__(self, "_brought", brought)
 
     @property
     def author(self) -> Signature | None:
@@ -157,9 +170,13 @@ class PushedChange:
                 found.setdefault(folder, []).append(path)
         return found
 
-    def edits(self, folder: str) -> dict[str, Edit]:
+    def edits(self, folder: str) -> Mapping[str, Edit]:
         """Give what changed in one product folder, taken as a whole, by full path."""
-        return {path: self.net[path] for path in sorted(self.net) if path.startswith(f"{folder}/")}
+        return self._edits.get(folder, {})
+
+    def brought(self, folder: str) -> Sequence[PushedEntry]:
+        """Give the files ever brought into one product folder."""
+        return self._brought.get(folder, ())
 
 
 def folder_of(path: str) -> str:

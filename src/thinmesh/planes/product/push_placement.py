@@ -67,9 +67,7 @@ def smuggled(
     kept = {table_of(path, folder) for path in plan.files}
     guarded = _guarded_on_the_way(repository, plan, folder, change)
     faults = []
-    for entry in change.entries:
-        if not entry.path.startswith(f"{folder}/"):
-            continue
+    for entry in change.brought(folder):
         table = table_of(entry.path, folder)
         closed = access == "request" or guarded or (table in tables and tables[table].classified)
         same = _is_kept(plan, entry)
@@ -83,9 +81,8 @@ def smuggled(
 
 def _guarded_on_the_way(repository: DataRepository, plan: FolderPlan, folder: str, change: PushedChange) -> bool:
     """Tell whether a commit on the way closes the product or classifies a table: its own data is held to that."""
-    for entry in change.entries:
-        name = entry.path.removeprefix(f"{folder}/")
-        if name not in DOCUMENTS or entry.path == name or _is_kept(plan, entry):
+    for entry in change.brought(folder):
+        if entry.path.removeprefix(f"{folder}/") not in DOCUMENTS or _is_kept(plan, entry):
             continue
         try:
             found = parse_descriptor(repository.read(entry.file.id), file=entry.path)

@@ -56,6 +56,14 @@ class FolderPlan:
     progress: Progress = no_progress
 
 
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """What is kept of a push between its check and its landing: who its caller was then, and what is to be done."""
+
+    caller: Principal
+    plans: Sequence[FolderPlan]
+
+
 class Pushing:
     """A `PushHandler` (push.py) over the product plane."""
 
@@ -63,14 +71,15 @@ class Pushing:
         self._backends = backends
         self._read = read
         self._registration = Registration(backends)
-        self._plans: dict[str, list[FolderPlan]] = {}
+        self._judged: dict[str, _Judged] = {}
         self._lock = threading.Lock()
 
     def check(self, push: Push, say: Say) -> Sequence[Violation]:
         """Judge a push that nobody sees yet; give every fault found."""
-        plans, faults = self._judge(push, say)
+        caller = self._caller(push)
+        plans, faults = self._judge(push, caller, say)
         if not faults:
-            self._keep(push.context, plans)
+            self._keep(push.context, _Judged(caller, plans))
             return ()
         for plan in plans:
             discard(self._backends, plan.prepared, plan.before)
@@ -79,13 +88,14 @@ class Pushing:
     def land(self, push: Push, say: Say) -> Landing:
         """Move `main`: to the pushed commit, or to a merge of it."""
         for _ in range(ATTEMPTS):
-            plans = self._kept(push.context)
+            judged = self._judged[push.context.id]
             try:
-                return self._land(push, plans, say)
+                return self._land(push, judged, say)
             except Stale:
                 self._drop(push.context)
-                plans, faults = self._judge(push, say)
-                self._keep(push.context, plans)
+                caller = self._caller(push)
+                plans, faults = self._judge(push, caller, say)
+                self._keep(push.context, _Judged(caller, plans))
                 if faults:
                     raise Refused("The products changed while this was pushed.", violations=faults) from None
         raise Temporary("The products pushed are being changed by others all the time.")
@@ -96,8 +106,12 @@ class Pushing:
 
     # Judging --------------------------------------------------------------------------------------------------
 
-    def _judge(self, push: Push, say: Say) -> tuple[list[FolderPlan], list[Violation]]:
-        caller = push.context.caller
+    def _caller(self, push: Push) -> Principal:
+        """Give the caller as they are now: what they send may have taken half an hour to come."""
+        with self._backends.database.read() as tx:
+            return self._backends.teams.again(tx, push.context.caller)
+
+    def _judge(self, push: Push, caller: Principal, say: Say) -> tuple[list[FolderPlan], list[Violation]]:
         self._backends.policy.require(caller, Action.PUSH)
         tip = self._backends.data.tip()
         change = self._read(push, tip)
@@ -108,13 +122,18 @@ class Pushing:
             text = f"the push brings {spent:,} bytes; {_BUDGET:,} is the most: use `thinmesh publish` for data"
             return [], [*faults, Violation(text, "push_size")]
         broken = {violation.file for violation in faults if violation.file}
-        plans = []
+        plans: list[FolderPlan] = []
         progress = within(_SECONDS)
-        for folder in change.folders():
+        for folder, paths in change.folders().items():
+            # A file of the wrong kind or size is not read, also where a later commit undoes it.
+            if folder in broken or any(path in broken for path in paths):
+                continue
+            try:
+                progress(folder, 0, 0)
+            except Refused as error:
+                return plans, [*faults, *error.violations]
             ours = self._backends.data.files(tip, folder)
             edits = news(ours, change, folder)
-            if any(path in broken for path in edits) or folder in broken or f"{folder}/" in broken:
-                continue
             say(f"checking {folder}")
             plan, found = self._plan(push, caller, folder, edits, ours, change, progress)
             faults += found
@@ -284,8 +303,8 @@ class Pushing:
 
     # Landing --------------------------------------------------------------------------------------------------
 
-    def _land(self, push: Push, plans: Sequence[FolderPlan], say: Say) -> Landing:
-        caller, update = push.context.caller, push.update
+    def _land(self, push: Push, judged: _Judged, say: Say) -> Landing:
+        caller, plans, update = judged.caller, judged.plans, push.update
         tips: list[str] = []
         landed: list[Landed] = []
 
@@ -295,6 +314,8 @@ class Pushing:
                 return None
             if update.ref == MAIN and update.old != tip:
                 raise Conflict("main has moved.", help="Run git pull --no-rebase, and push again.")
+            if self._backends.teams.again(tx, caller) != caller:
+                raise Stale
             changes = tuple(self._change(tx, caller, plan) for plan in plans)
             landed[:] = self._landed(tx, plans, changes)
             signature = signature_of(caller)
@@ -357,23 +378,19 @@ class Pushing:
 
     # Kept between check and land --------------------------------------------------------------------------------
 
-    def _keep(self, context: PushContext, plans: list[FolderPlan]) -> None:
+    def _keep(self, context: PushContext, judged: _Judged) -> None:
         with self._lock:
-            self._plans[context.id] = plans
-
-    def _kept(self, context: PushContext) -> list[FolderPlan]:
-        with self._lock:
-            return self._plans.get(context.id, [])
+            self._judged[context.id] = judged
 
     def _let_go(self, context: PushContext) -> None:
         """Forget what the log has now: it is no longer ours to throw away."""
         with self._lock:
-            self._plans.pop(context.id, None)
+            self._judged.pop(context.id, None)
 
     def _drop(self, context: PushContext) -> None:
         with self._lock:
-            plans = self._plans.pop(context.id, [])
-        for plan in plans:
+            judged = self._judged.pop(context.id, None)
+        for plan in judged.plans if judged else ():
             discard(self._backends, plan.prepared, plan.before)
 
 
