@@ -97,6 +97,12 @@ class World:
     def _log(self) -> Path:
         return self.home / "run" / "stderr.log"
 
+    def memory(self) -> int:
+        """Give the most memory that the server ever had, in bytes."""
+        note = next(path for path in (self.home / "run").glob("*.json") if "pid" in path.read_text())
+        status = Path(f"/proc/{json.loads(note.read_text())['pid']}/status").read_text()
+        return 1024 * int(status.partition("VmHWM:")[2].split()[0])
+
     # What is done to it -----------------------------------------------------------------------------------------
 
     def push(

@@ -128,8 +128,8 @@ def read_head(scope: MutableMapping[str, Any], path: str) -> Request | int:
         "REMOTE_USER": "thinmesh",
         "REMOTE_ADDR": "127.0.0.1",
         "CONTENT_TYPE": headers.get(b"content-type", ""),
-        # Of a compressed body git is given what is in it, whose length nobody knows; it reads to the end then.
-        "CONTENT_LENGTH": "" if encoding else headers.get(b"content-length", ""),
+        # No CONTENT_LENGTH: git reads to the end then. With a length it spins where the end comes early (git 2.39,
+        # http-backend.c, pipe_fixed_length); and what is in a compressed body has another length.
         "HTTP_GIT_PROTOCOL": headers.get(b"git-protocol", ""),
     }
     found = {name: value for name, value in variables.items() if value.isascii() and value.isprintable() and value}
@@ -243,15 +243,15 @@ async def _finish(
     answered: bool,
 ) -> None:
     """Leave no process behind. A push that has come whole runs to its end, though nobody may read the reply."""
-    assert process.stdout  # noqa: S101 - a pipe
+    assert process.stdin  # noqa: S101 - pipes
+    assert process.stdout  # noqa: S101
     *streams, complaint = tasks
     # A stream has one reader at a time: those before are over now.
     await asyncio.gather(*streams, return_exceptions=True)
     if answered or (request.pushes and request.whole.is_set()):
-        while await process.stdout.read(_CHUNK):
-            pass
-    else:
-        # Git and its children remove their temporary files when asked to end; the last to go closes the pipe.
+        await _read_out(process.stdout)
+    elif not await _cut_off(process, request):
+        # The last of git's children to go closes the pipe.
         _signal(process, signal.SIGTERM)
         await asyncio.wait([complaint], timeout=_END_SECONDS)
         if not complaint.done():
@@ -260,6 +260,25 @@ async def _finish(
     text = (await complaint).decode("utf-8", "replace").strip()
     if code > 0 or text:
         _log.info("git complained", service=request.service, code=code, text=text)
+
+
+async def _cut_off(process: asyncio.subprocess.Process, request: Request) -> bool:
+    """End a push by ending what is sent, and tell whether it ended: a signalled git leaves what came of the pack."""
+    assert process.stdin  # noqa: S101 - pipes
+    assert process.stdout  # noqa: S101
+    process.stdin.close()
+    if not request.pushes:
+        return False
+    try:
+        await asyncio.wait_for(_read_out(process.stdout), _END_SECONDS)
+    except TimeoutError:
+        return False
+    return True
+
+
+async def _read_out(stdout: asyncio.StreamReader) -> None:
+    while await stdout.read(_CHUNK):
+        pass
 
 
 def _signal(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
