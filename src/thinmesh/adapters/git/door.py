@@ -24,7 +24,7 @@ from .context import LivePushes
 from .data import GitDataRepository
 from .hook import CONTEXT, SOCKET
 from .hook_server import HookServer
-from .hooks import hooks_in_place, self_test, write_hooks
+from .hooks import hooks_in_place, in_force, self_test, write_hooks
 from .http_backend import REASONS, Receive, Request, Send, bridge, plain, read_head
 from .settings import write_global_settings, write_settings
 
@@ -123,6 +123,7 @@ class GitDoor:
             await bridge(self._git, request, environment, receive, send, self._run)
             return
         environment |= {CONTEXT: self._pushes.begin(context), SOCKET: str(self._hooks.path)}
+        environment |= in_force(self._hook_folder)
         try:
             await bridge(self._git, request, environment, receive, send, self._run)
         finally:

@@ -109,7 +109,7 @@ class HookServer:
         request = talk.request()
         try:
             with self._pushes.serving(request["context"]) as live:
-                updates = [RefUpdate(*update) for update in request["updates"]]
+                updates = _updates(request["updates"])
                 if request["ask"] == "check":
                     return {"ok": self._check(live, updates, request["quarantine"], talk)}
                 return {"reports": self._land(live, updates, talk)}
@@ -151,6 +151,13 @@ class HookServer:
         if path.parent != objects or not path.is_dir():
             raise NotAllowed("The push did not come in quarantine.")
         return path
+
+
+def _updates(found: Sequence[Sequence[str]]) -> list[RefUpdate]:
+    """Read what a push asks for; a name with a line break in it comes in pieces."""
+    if any(len(update) != len(RefUpdate.__slots__) for update in found):
+        raise Refused("A ref has a name that git does not take.", help="Push with: git push origin HEAD:refs/for/main")
+    return [RefUpdate(*update) for update in found]
 
 
 def _bound(path: Path) -> socket.socket:

@@ -12,6 +12,7 @@ from thinmesh.kernel.errors import Internal
 from .settings import replace_file
 
 NAMES = ("pre-receive", "proc-receive")
+_REFS = ("refs/for/main", "refs/heads/main")
 _SOURCE = Path(__file__).with_name("hook.py")
 # Linux reads 255 bytes of a `#!` line (execve(2)), older ones 127, and splits it at the first blank.
 _LONGEST = 127
@@ -32,6 +33,15 @@ def hooks_in_place(folder: Path) -> bool:
     return all(os.access(folder / name, os.X_OK) for name in NAMES)
 
 
+def in_force(folder: Path) -> dict[str, str]:
+    """Give an environment in which git runs the hooks, whatever has become of the repository's settings meanwhile."""
+    settings = [("core.hooksPath", str(folder)), *(("receive.procReceiveRefs", ref) for ref in _REFS)]
+    found = {"GIT_CONFIG_COUNT": str(len(settings))}
+    for number, (key, value) in enumerate(settings):
+        found |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+    return found
+
+
 def self_test(repository: Path, folder: Path, git: str, environment: dict[str, str]) -> None:
     """Prove that the hooks are ours, are the ones in force, can be executed, and refuse without a context.
 
@@ -43,7 +53,7 @@ def self_test(repository: Path, folder: Path, git: str, environment: dict[str, s
             raise _fault(f"the hook {name} is missing or was changed")
         if not os.access(path, os.X_OK):
             raise _fault(f"the hook {name} is not executable, and git would pass over it")
-    settings = {"core.hooksPath": [str(folder)], "receive.procReceiveRefs": ["refs/for/main", "refs/heads/main"]}
+    settings = {"core.hooksPath": [str(folder)], "receive.procReceiveRefs": list(_REFS)}
     for key, expected in settings.items():
         found = _run([git, "-C", str(repository), "config", "--get-all", key], environment).stdout.splitlines()
         if found != expected:
