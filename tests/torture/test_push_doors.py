@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import socket
 import subprocess
 import time
@@ -354,69 +353,68 @@ def test_a_push_overtaken_by_another_is_told_to_fetch(world):
 
 # Beside the door ------------------------------------------------------------------------------------------------------
 
-CONTEXT = {"THINMESH_CONTEXT": "e30.00", "THINMESH_HOOKS": "/nonexistent"}
-SETTINGS = {
-    "plain": ({}, ()),
-    "forged-context": (CONTEXT, ()),
-    "hooks-elsewhere-by-the-client": ({}, ("-c", "core.hooksPath=/dev/null")),
-    "hooks-elsewhere-by-the-environment": (
-        {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "core.hooksPath", "GIT_CONFIG_VALUE_0": "/dev/null"},
-        (),
-    ),
-    "no-verify": ({}, ("push-no-verify",)),
-}
-
 
 @pytest.mark.parametrize("ref", [MAIN, FOR_MAIN, "refs/heads/other"])
-@pytest.mark.parametrize("name", [name for name in SETTINGS if not name.startswith("hooks")])
-def test_a_push_to_the_folder_is_refused(world, name, ref):
-    env, _ = SETTINGS[name]
-    options = ("--no-verify",) if name == "no-verify" else ()
+@pytest.mark.parametrize("way", ["plain", "no-verify", "forged-context"])
+def test_a_push_to_the_folder_is_refused(world, way, ref):
+    env = {"THINMESH_CONTEXT": "e30.00", "THINMESH_HOOKS": "/nonexistent"} if way == "forged-context" else {}
+    options = ("--no-verify",) if way == "no-verify" else ()
     commit, before = own_change(world), world.state()
     done = world.push("eve", f"{commit}:{ref}", url=str(world.data), env=env, options=options)
-    said = "refused: the server was interrupted" if name == "forged-context" else HOOKS_ONLY
+    said = "refused: the server was interrupted" if way == "forged-context" else HOOKS_ONLY
     refuse(world, done, before, said, ids=[commit])
 
 
-def owner_writes(world):
-    """Move `main` as whoever may write the home's files can: no hook of git guards a file."""
-    commit = world.edit({"north/orders/README.md": "# by hand\n"})
-    ids = world.forge.news(commit, world.tip())
-    git(world.data, "fetch", "--quiet", str(world.forge.path), commit)
-    return commit, ids
-
-
-@pytest.mark.parametrize("name", [name for name in SETTINGS if name.startswith("hooks")])
-def test_whoever_passes_over_the_hooks_with_the_home_s_own_rights_is_found_by_doctor(world, name):
-    """The owner of the files can do anything to them; the ledger does not follow, and doctor says what heals."""
-    env, options = SETTINGS[name]
+@pytest.mark.parametrize("ref", [MAIN, FOR_MAIN])
+@pytest.mark.parametrize("way", ["client", "environment"])
+def test_a_push_to_the_folder_with_hooks_from_elsewhere_moves_nothing(world, way, ref):
+    """Git takes no settings of the client's environment along; with other hooks named, it finds none for the ref."""
+    commit = world.edit({"north/orders/README.md": f"# {way}\n"})
     before = world.state()
-    commit = world.edit({"north/orders/README.md": f"# {name}\n"})
-    command = ["git", *options, "push", "--receive-pack", f"git {' '.join(options)} receive-pack", str(world.data)]
-    subprocess.run(
-        [*command, f"{commit}:{MAIN}"],
-        cwd=world.forge.path,
-        env={**os.environ, **env},
-        capture_output=True,
-        check=False,
-    )
-    moved = git(world.data, "rev-parse", "main").stdout.strip() != before.main
-    healed(world, before, moved)
+    options = ("--receive-pack=git -c core.hooksPath=/dev/null receive-pack",) if way == "client" else ()
+    names = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "core.hooksPath", "GIT_CONFIG_VALUE_0": "/dev/null"}
+    env = names if way == "environment" else {}
+    done = world.push("eve", f"{commit}:{ref}", url=str(world.data), options=options, env=env)
+    assert done.returncode != 0
+    assert ("proc-receive" if way == "client" else HOOKS_ONLY) in done.stderr
+    after = world.state()
+    assert (after.main, after.log, after.refs) == (before.main, before.log, before.refs)
 
 
-def test_a_ref_moved_by_hand_is_found_by_doctor_and_healed_by_its_command(world):
+@pytest.mark.parametrize("hook", ["pre-receive", "proc-receive"])
+def test_a_push_to_the_folder_with_a_hook_taken_away_moves_nothing(world, hook):
+    path = world.home / "run" / "git" / "hooks" / hook
+    commit, before = world.edit({"north/orders/README.md": "# taken away\n"}), world.state()
+    aside = path.rename(path.with_name("aside"))
+    try:
+        done = world.push("eve", f"{commit}:{MAIN}", url=str(world.data))
+    finally:
+        aside.rename(path)
+    assert done.returncode != 0
+    after = world.state()
+    assert (after.main, after.log, after.refs) == (before.main, before.log, before.refs)
+
+
+@pytest.mark.parametrize("way", ["update-ref", "without-the-setting"])
+def test_a_ref_moved_by_hand_is_found_by_doctor_and_healed_by_its_command(world, way):
+    """No hook guards a file from whoever may write it: the ledger does not follow, and doctor says what heals."""
+    commit = world.edit({"north/orders/README.md": f"# by hand, {way}\n"})
     before = world.state()
-    commit, _ = owner_writes(world)
-    git(world.data, "update-ref", MAIN, commit)
-    healed(world, before, moved=True)
-
-
-def healed(world, before, moved):
-    """Require that nobody is told of a change that the ledger does not have, and that doctor's command undoes it."""
-    found = cli_json("doctor", home=world.home, code=1 if moved else 0)
-    if moved:
-        fault = next(each for each in found["findings"] if before.main in each["detail"])
-        subprocess.run(fault["heal"], shell=True, check=True, capture_output=True)
+    if way == "update-ref":
+        git(world.data, "fetch", "--quiet", str(world.forge.path), commit)
+        git(world.data, "update-ref", MAIN, commit)
+    else:
+        settings = (world.data / "config").read_bytes()
+        git(world.data, "config", "--unset-all", "receive.procReceiveRefs")
+        try:
+            pack = "--receive-pack=git -c core.hooksPath=/dev/null receive-pack"
+            world.push("eve", f"{commit}:{MAIN}", url=str(world.data), options=(pack,))
+        finally:
+            (world.data / "config").write_bytes(settings)
+    assert git(world.data, "rev-parse", "main").stdout.strip() == commit
+    found = cli_json("doctor", home=world.home, code=1)
+    fault = next(each for each in found["findings"] if each["invariant"] == "main_follows_log")
+    subprocess.run(fault["heal"], shell=True, check=True, capture_output=True)
     assert cli_json("doctor", home=world.home)["ok"]
     after = world.state()
     assert (after.main, after.log, after.refs) == (before.main, before.log, before.refs)
