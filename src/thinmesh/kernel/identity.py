@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 from .audit import Audit
-from .clock import Clock, duration, text_of_time, utc_now
+from .clock import Clock, duration, text_of_time, time_of_text, utc_now
 from .database import Database, Transaction
 from .directory import AddedUser, IdentityStore, IssuedToken, Team, TokenFacts, User, WhoAmI
 from .errors import Conflict, NotAllowed, NotFound, NotSignedIn, Refused, Violation
@@ -218,7 +218,8 @@ class Identity:
     ) -> IssuedToken:
         """Make a token for the caller; an administrator makes one for anybody. It is shown this once.
 
-        `expires` is an ISO 8601 duration of at most 10 years. Raises NotAllowed for a scope beyond the caller's.
+        `expires` is an ISO 8601 duration of at most 10 years. Raises NotAllowed for a scope beyond the caller's, and
+        for a token that lasts longer than the one that asks was made to last; an administrator's may make any.
         """
         name = caller.user if user is None else user
         with self._audit.write(caller, "token.new", f"{name} {scope}") as tx:
@@ -227,6 +228,7 @@ class Identity:
             owner = self._user(tx, name)
             _refuse_wider(caller, owner, scope)
             lasting = _lasting(expires)
+            self._refuse_longer(tx, caller, lasting)
             now = self._clock().replace(microsecond=0)
             facts = TokenFacts(
                 id=secrets.token_hex(8),
@@ -284,6 +286,18 @@ class Identity:
         self._policy.require(caller, Action.JOIN_DOMAIN, team=team, domain_teams=there)
         self._store.claim_domain(tx, domain, team, self._now())
         return True
+
+    def _refuse_longer(self, tx: Transaction, caller: Principal, lasting: timedelta) -> None:
+        """Refuse a token that outlasts, from now on, what the one that asks was given: a short one stays short."""
+        asking = self._store.token(tx, caller.token) if caller.token and not caller.administers else None
+        if asking is None:
+            return
+        given = time_of_text(asking.expires) - time_of_text(asking.created)
+        if lasting > given:
+            raise NotAllowed(
+                "A token cannot make one that lasts longer than itself.",
+                help=f"Ask for {_written(given)} at most, or use a token that lasts longer.",
+            )
 
     def _may_repeat(self, tx: Transaction, caller: Principal, team: Team, domains: Collection[str]) -> bool:
         """Tell whether the caller could have asked for this before: the team's own people, or who let it in."""
@@ -376,6 +390,11 @@ def _lasting(expires: str) -> timedelta:
     if not timedelta(seconds=1) <= found <= _LONGEST:
         raise Refused(f"A token lasts from one second to 10 years, not {expires}.", help="Write for example P90D.")
     return found
+
+
+def _written(lasting: timedelta) -> str:
+    """Write a duration as `--expires` takes it."""
+    return f"P{lasting.days}D" if lasting.days else f"PT{lasting.seconds}S"
 
 
 def _page(fetch: Callable[[int], Sequence[_Item]], limit: int | None, position: Callable[[_Item], Any]) -> Page:

@@ -355,6 +355,19 @@ class TestTokens:
                 with pytest.raises(NotAllowed):
                     identity.new_token(narrow, scope=wanted)
 
+    def test_a_token_s_children_last_no_longer_than_it_was_made_to(self, identity, admin, people, time):
+        short = identity.authenticate(identity.new_token(people("ann"), expires="P2D").token)
+        with pytest.raises(NotAllowed, match="lasts longer") as raised:
+            identity.new_token(short)
+        assert "P2D" in raised.value.help
+        time.now += timedelta(days=1)
+        renewed = identity.new_token(short, expires="P2D")
+        assert renewed.expires.startswith("2026-01-04")
+        with pytest.raises(NotAllowed):
+            identity.new_token(identity.authenticate(renewed.token), expires="P3D")
+        ruling = identity.authenticate(identity.new_token(admin, expires="P1D", scope="admin").token)
+        assert identity.new_token(ruling, "ann", expires="P365D").user == "ann"
+
     @pytest.mark.parametrize("scope", ["", "all", "publish", "publish:", "publish:A", "publish:a\n", "read write"])
     def test_a_scope_that_is_none_is_refused(self, identity, people, scope):
         with pytest.raises(Refused):

@@ -116,11 +116,12 @@ class Queries:
         return Page(tuple(map(_listed, found[:size])), cursor_of([last.product, last.table]) if last else None)
 
     def statement(self, caller: Principal, id: str) -> Statement:
-        """Give an entry of the query log: one's own; of anybody to an administrator. Raises NotFound."""
+        """Give an entry of the query log: one's own; of anybody to an administrator. Raises NotFound, NotAllowed."""
         return self._find(caller, id)[0]
 
     def statements(self, caller: Principal, limit: int | None = None, cursor: str | None = None) -> Page:
-        """List the query log, newest first: one's own entries; everybody's to an administrator."""
+        """List the query log, newest first: one's own entries; everybody's to an administrator. Raises NotAllowed."""
+        _may_query(caller)
         size = checked_limit(limit)
         self._recorder.flush()
         found = list(self._log.list(None if caller.administers else caller.user, size + 1, texts_of(cursor, 3)))
@@ -132,7 +133,7 @@ class Queries:
     def cancel(self, caller: Principal, id: str) -> Statement:
         """End a running statement: one's own; anybody's by an administrator. One that has ended stays as it is.
 
-        Raises NotFound.
+        Raises NotFound, NotAllowed.
         """
         entry, run = self._find(caller, id)
         if run is not None:
@@ -199,6 +200,7 @@ class Queries:
         return Binding(tables, tuple(self._catalog.readable(caller)) if parsed.catalog else None)
 
     def _find(self, caller: Principal, id: str) -> tuple[Statement, Run | None]:
+        _may_query(caller)
         with self._lock:
             for (user, name), (entry, run, _) in self._live.items():
                 if name == id and (user == caller.user or caller.administers):
