@@ -79,6 +79,14 @@ def count(value: object) -> int:
     return found
 
 
+def rate(value: object) -> int:
+    """Read requests per second, from 1 to a million. Raises Unfit."""
+    found = whole_number(value, "requests per second, from 1 to 1000000")
+    if not 1 <= found <= 10**6:
+        raise Unfit("requests per second, from 1 to 1000000")
+    return found
+
+
 def truth(value: object) -> bool:
     """Read true or false. Raises Unfit."""
     words = {"true": True, "false": False}
@@ -135,6 +143,12 @@ class Server:
     workers: int = _setting(1, count, "Server processes; this shape runs in one.")
     url: str = _setting("", text, "The URL that others reach the mesh at; empty: host and port.")
     max_upload: int = _setting("10GB", size, "The most that one publication or check may send over HTTP.")
+    rate_limit: int = _setting(
+        1000,
+        rate,
+        "Requests per second of one user, and ten times as many at once after a pause;"
+        " a tenth of both for one address without a valid token.",
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
+from thinmesh.interface.documents import encode
 from thinmesh.interface.platform import GitBridge, Platform
 from thinmesh.kernel.errors import MeshError
 
@@ -15,7 +18,8 @@ from .body import BodyLimit
 from .doorstep import App, Doorstep, request_id
 from .git import GitDoor
 from .problems import internal, of_http_exception, of_validation, problem_response
-from .replies import json_reply
+from .rates import Rates
+from .replies import JSON
 from .uploads import Turns
 
 # The longest thing that comes in one piece is an ODCS document of a wide product.
@@ -24,8 +28,10 @@ _BODY_LIMIT = 8 << 20
 
 def create_app(platform: Platform, git: GitBridge | None = None) -> App:
     """Make the ASGI app over an open platform; `git` is the bridge to git, called for signed-in users."""
-    api = BodyLimit(api_of(platform), _BODY_LIMIT, exempt=product.UPLOADS)
-    return Doorstep(GitDoor(platform, git, api) if git else api)
+    made = api_of(platform)
+    rates: Rates = made.state.rates
+    api = BodyLimit(made, _BODY_LIMIT, exempt=product.UPLOADS)
+    return Doorstep(GitDoor(platform, git, rates, api) if git else api, rates)
 
 
 def api_of(platform: Platform | None) -> FastAPI:
@@ -34,6 +40,7 @@ def api_of(platform: Platform | None) -> FastAPI:
     api = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False, strict_content_type=False)
     api.state.platform = platform
     api.state.turns = Turns(platform.settings.query.workers if platform else 1)
+    api.state.rates = Rates(platform.settings.server.rate_limit if platform else 1)
     for plane in (identity, product, query, exchange, operations):
         api.include_router(plane.router)
     _add_documents(api)
@@ -42,14 +49,19 @@ def api_of(platform: Platform | None) -> FastAPI:
 
 
 def _add_documents(api: FastAPI) -> None:
+    # Anybody may ask for them: they are written once.
+    @cache
+    def written(plane: str) -> bytes:
+        return encode(openapi.of_plane(api, plane) if plane else openapi.document(api))
+
     @api.get("/openapi.json", include_in_schema=False)
     def whole() -> Response:
-        return json_reply(openapi.document(api))
+        return Response(written(""), media_type=JSON)
 
     for plane in openapi.PLANES:
 
         def of_plane(plane: str = plane) -> Response:
-            return json_reply(openapi.of_plane(api, plane))
+            return Response(written(plane), media_type=JSON)
 
         api.get(f"/{plane}/v1/openapi.json", include_in_schema=False)(of_plane)
 
@@ -61,7 +73,7 @@ def _add_errors(api: FastAPI) -> None:
 
     @api.exception_handler(HTTPException)
     async def framework(request: Request, error: HTTPException) -> Response:
-        path = request.url.path
+        path = request.scope["path"]
         headers = {"Allow": ", ".join(openapi.methods_at(api, path))} if error.status_code == 405 else None
         return problem_response(of_http_exception(error, path), request_id(request.scope), headers)
 

@@ -15,10 +15,10 @@ from thinmesh.interface.platform import Platform
 from thinmesh.kernel.errors import NotSignedIn
 from thinmesh.kernel.policy import Principal
 
+from .doorstep import OWNER_STATE
 from .problems import SignInWithPassword
+from .rates import Rates
 
-# Set by the server on connections that came over the home's own socket from the user who owns the home.
-OWNER_STATE = "thinmesh_owner"
 ACTING_AS = "thinmesh-as"
 _CALLER = "thinmesh_caller"
 
@@ -33,11 +33,25 @@ async def _platform(request: Request) -> Platform:
     return platform_of(request)
 
 
-def sign_in(platform: Platform, request: Request, *, basic: bool, door: str = "http") -> Principal:
-    """Authenticate a request. Raises NotSignedIn with the reason.
+def sign_in(platform: Platform, rates: Rates, request: Request, *, basic: bool, door: str = "http") -> Principal:
+    """Authenticate a request, and count it. Raises NotSignedIn with the reason, TooManyRequests.
 
-    The owner's socket acts as administrator, or as the user named in the header `Thinmesh-As`.
+    The owner's socket acts as administrator, or as the user named in the header `Thinmesh-As`; it has no limits.
     """
+    if is_owner(request):
+        return _authenticated(platform, request, basic, door)
+    try:
+        found = _authenticated(platform, request, basic, door)
+    except NotSignedIn as error:
+        # A request without any token was counted at the doorstep.
+        if "authorization" in request.headers:
+            rates.failed(request.scope, error)
+        raise
+    rates.signed_in(found.user)
+    return found
+
+
+def _authenticated(platform: Platform, request: Request, basic: bool, door: str) -> Principal:
     kind, _, credentials = request.headers.get("authorization", "").partition(" ")
     credentials = credentials.strip()
     if kind.lower() == "bearer" and credentials:
@@ -54,7 +68,7 @@ def caller_of(request: Request, *, basic: bool = False) -> Principal:
     """Authenticate a request, once."""
     known: Principal | None = getattr(request.state, _CALLER, None)
     if known is None:
-        known = sign_in(platform_of(request), request, basic=basic)
+        known = sign_in(platform_of(request), request.app.state.rates, request, basic=basic)
         setattr(request.state, _CALLER, known)
     return known
 

@@ -8,7 +8,10 @@ from typing import Any
 
 import structlog
 
+from thinmesh.kernel.errors import TooManyRequests
+
 from .problems import internal, problem_response
+from .rates import Rates
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -18,6 +21,8 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 REQUEST_STATE = "thinmesh_request"
 HEAD_STATE = "thinmesh_head"
+# Set by the server on connections that came over the home's own socket from the user who owns the home.
+OWNER_STATE = "thinmesh_owner"
 _log = structlog.get_logger("thinmesh.http")
 _HEADERS = [
     (b"x-content-type-options", b"nosniff"),
@@ -33,8 +38,9 @@ class StreamBroken(Exception):
 class Doorstep:
     """The outermost ASGI layer."""
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: App, rates: Rates) -> None:
         self._app = app
+        self._rates = rates
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -48,6 +54,11 @@ class Doorstep:
         # Whatever answers GET answers HEAD: the server drops the body of a reply to HEAD.
         scope = {**scope, "state": state, "method": "GET" if head else scope["method"]}
         try:
+            self._count(scope)
+        except TooManyRequests as error:
+            await problem_response(error, request)(scope, receive, reply)
+            return
+        try:
             await self._app(scope, receive, reply)
         except StreamBroken:
             # Without its last chunk the server cuts the connection: nobody can take the part for the whole.
@@ -56,6 +67,11 @@ class Doorstep:
             _log.exception("request failed", request=request, method=scope["method"], path=scope["path"])
             if not reply.started:
                 await problem_response(internal(request), request)(scope, receive, reply)
+
+    def _count(self, scope: Scope) -> None:
+        """Count who names no token; who names one is counted where it is read."""
+        if not scope["state"].get(OWNER_STATE) and not any(name == b"authorization" for name, _ in scope["headers"]):
+            self._rates.anonymous(scope)
 
 
 class _Reply:

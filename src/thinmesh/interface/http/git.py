@@ -15,6 +15,7 @@ from thinmesh.kernel.policy import Action
 from .auth import sign_in
 from .doorstep import App, Receive, Scope, Send, request_id
 from .problems import problem_response
+from .rates import Rates
 
 PREFIX = "/git/data.git"
 
@@ -22,8 +23,9 @@ PREFIX = "/git/data.git"
 class GitDoor:
     """Routes between the git bridge and the API."""
 
-    def __init__(self, platform: Platform, bridge: GitBridge, api: App) -> None:
+    def __init__(self, platform: Platform, bridge: GitBridge, rates: Rates, api: App) -> None:
         self._platform = platform
+        self._rates = rates
         self._bridge = bridge
         self._api = api
 
@@ -33,7 +35,9 @@ class GitDoor:
             await self._api(scope, receive, send)
             return
         try:
-            caller = await run_in_threadpool(sign_in, self._platform, Request(scope), basic=True, door="git")
+            caller = await run_in_threadpool(
+                sign_in, self._platform, self._rates, Request(scope), basic=True, door="git"
+            )
             path = scope["path"].removeprefix(PREFIX)
             self._platform.policy.require(caller, _action(path, scope.get("query_string", b"")))
             await self._bridge(scope, receive, send, caller, path)

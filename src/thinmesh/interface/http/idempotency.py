@@ -125,5 +125,6 @@ def digest_of(files: Sequence[Upload]) -> bytes:
 
 def _fingerprint(request: Request, caller: Principal, content: bytes) -> bytes:
     """Give what must be the same; the scope too, so that a narrower token never gets a wider one's reply."""
-    where = f"{request.method} {request.url.path}?{request.url.query} {caller.scope}"
-    return where.encode() + b"\0" + content
+    # Not by `request.url`, which is put together with the Host header.
+    path, query = request.scope["path"], request.scope["query_string"].decode("latin-1")
+    return f"{request.method} {path}?{query} {caller.scope}".encode() + b"\0" + content

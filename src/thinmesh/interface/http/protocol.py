@@ -13,8 +13,7 @@ from thinmesh.interface.documents import encode
 from thinmesh.interface.sockets import peer_user
 from thinmesh.kernel.errors import Malformed
 
-from .auth import OWNER_STATE
-from .doorstep import App, Receive, Scope, Send
+from .doorstep import OWNER_STATE, App, Receive, Scope, Send
 from .problems import MEDIA_TYPE
 
 # Servers at large take 8 to 64 kB of request line and headers; a token is about 1 kB.

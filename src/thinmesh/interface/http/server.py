@@ -19,6 +19,7 @@ from thinmesh.kernel.errors import Refused, Temporary
 
 from .doorstep import App
 from .protocol import Connection
+from .rates import BehindProxy
 
 # What still runs when a stop is asked for may take this long (INTERFACE: SIGTERM finishes what runs).
 _GRACE_SECONDS = 60
@@ -46,7 +47,7 @@ def serve(
         url = _url(tcp, host)
         _write_note(platform, url)
         config = uvicorn.Config(
-            app,
+            BehindProxy(app) if behind_proxy else app,
             loop="uvloop",
             http=Connection,
             ws="none",
@@ -54,8 +55,7 @@ def serve(
             log_config=None,
             access_log=False,
             server_header=False,
-            proxy_headers=behind_proxy,
-            forwarded_allow_ips="*" if behind_proxy else None,
+            proxy_headers=False,
             timeout_graceful_shutdown=_GRACE_SECONDS,
             timeout_keep_alive=30,
         )
