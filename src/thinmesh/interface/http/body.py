@@ -66,6 +66,7 @@ class BodyLimit:
         return True
 
     async def _read(self, scope: Scope, receive: Receive) -> bytes:
+        require_plain(Request(scope))
         announced = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
         if announced.isdigit() and int(announced) > self._limit:
             raise self._too_large()
@@ -138,6 +139,16 @@ class JsonRoute(APIRoute):
 def media_type_of(request: Request) -> str:
     """Give the type that a request says its body has; empty where it says none."""
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def require_plain(request: Request) -> None:
+    """Raise Unsupported for a body that is packed: a small one could unpack into anything."""
+    packed = request.headers.get("content-encoding", "identity").strip().lower()
+    if packed != "identity":
+        raise Unsupported(
+            f"A body cannot come in the encoding {packed[:80]}.",
+            help="Send it as it is; data files may be packed themselves: weather.csv.gz, weather.csv.zst.",
+        )
 
 
 class _Replay:

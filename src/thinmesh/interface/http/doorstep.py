@@ -24,7 +24,7 @@ HEAD_STATE = "thinmesh_head"
 # Set by the server on connections that came over the home's own socket from the user who owns the home.
 OWNER_STATE = "thinmesh_owner"
 _log = structlog.get_logger("thinmesh.http")
-_HEADERS = [
+HEADERS = [
     (b"x-content-type-options", b"nosniff"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
     (b"referrer-policy", b"no-referrer"),
@@ -87,7 +87,7 @@ class _Reply:
             self.started = True
             headers = list(message.get("headers", ()))
             names = {name.lower() for name, _ in headers}
-            headers += [*_HEADERS, (b"x-request-id", self._request.encode())]
+            headers += [*HEADERS, (b"x-request-id", self._request.encode())]
             if b"cache-control" not in names:
                 headers.append((b"cache-control", b"no-store"))
             message = {**message, "headers": headers}

@@ -29,6 +29,8 @@ MEDIA_TYPE = "application/problem+json"
 # Long enough that a loop of retries does no harm, short enough that a person does not notice.
 _RETRY_AFTER = "2"
 
+_SHOWN = 200  # characters of an address; it may be as long as all headers together
+
 
 class MethodNotAllowed(MeshError):
     """The address exists, and takes other methods. Only HTTP knows this refusal."""
@@ -66,6 +68,7 @@ def internal(request: str) -> Internal:
 
 def of_http_exception(error: HTTPException, path: str) -> MeshError:
     """Give our error for one that the framework raised."""
+    path = path[:_SHOWN]
     if error.status_code == 404:
         return NotFound(f"There is nothing at {path}.", help="GET /openapi.json lists every address.")
     if error.status_code == 405:

@@ -29,6 +29,7 @@ from thinmesh.kernel.errors import Malformed, Temporary, TooLarge, TooManyReques
 from thinmesh.kernel.policy import Principal
 from thinmesh.planes.product.model import Progress, Upload
 
+from .body import require_plain
 from .statements import in_thread
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ async def uploads(request: Request, platform: Platform, caller: Principal, produ
     TooLarge for a request that is not what it should be, Temporary on a full disk.
     """
     await run_in_threadpool(platform.products.require_publisher, caller, product)
+    require_plain(request)
     boundary = _boundary(request)
     room = _Room(platform.home / "run", platform.settings.server.max_upload)
     room.take(_announced(request))
