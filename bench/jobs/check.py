@@ -13,13 +13,14 @@ from ..model import OURS, Goal, Job, Work
 from .orders import COLUMNS, descriptor, write_orders
 
 _SQL_TYPES = {"integer": "BIGINT", "number": "DOUBLE", "boolean": "BOOLEAN", "date": "DATE", "timestamp": "TIMESTAMP"}
-# The lexical forms that a contract takes: a bare TRY_CAST takes 1.7 as the integer 2, and 'yes' as true.
+# The lexical forms that a contract takes (a bare TRY_CAST takes 1.7 as the integer 2, and 'yes' as true), each by the
+# cheaper of a round trip and a regular expression.
 _FORMS = {
-    "integer": r"^-?(0|[1-9][0-9]*)$",
-    "number": r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$",
-    "boolean": r"^(true|false)$",
-    "date": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$",
-    "timestamp": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,9})?)?$",
+    "integer": "{value}::VARCHAR = {name}",
+    "number": r"regexp_full_match({name}, '-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?')",
+    "boolean": "{name} IN ('true', 'false')",
+    "date": "{value}::VARCHAR = {name}",
+    "timestamp": r"regexp_full_match({name}, '[-0-9]{{10}}[T ][0-9]{{2}}:[0-9]{{2}}(:[0-9]{{2}}(\.[0-9]{{1,6}})?)?')",
 }
 
 
@@ -73,7 +74,7 @@ def _rules_of(column: dict, forms: bool) -> Iterator[str]:
     name, kind, options = column["name"], column["logicalType"], column.get("logicalTypeOptions", {})
     value = f"TRY_CAST({name} AS {_SQL_TYPES[kind]})" if kind in _SQL_TYPES else name
     if kind in _SQL_TYPES:
-        form = f" OR NOT regexp_matches({name}, '{_FORMS[kind]}')" if forms else ""
+        form = f" OR NOT {_FORMS[kind].format(name=name, value=value)}" if forms else ""
         yield f"{name} IS NOT NULL AND ({value} IS NULL{form})"
     if column.get("required"):
         yield f"{name} IS NULL"

