@@ -116,16 +116,23 @@ BOMBS = {
 
 
 @pytest.fixture(scope="module")
-def queries(tmp_path_factory):
+def engine(tmp_path_factory):
     place = tmp_path_factory.mktemp("bombs")
-    table = write(place / "lake", "shop", "orders", COLUMNS, [(1, "a"), (2, "b")])
-    catalog = Catalog([ReadableTable("shop", "orders", COLUMNS, "p1", (table,))])
-    with closing(
-        DuckdbEngine(
-            workers=2, memory=MEMORY, lake=place / "lake", scratch=place / "scratch", scratch_bytes=512 << 20
-        )
-    ) as engine:  # fmt: skip
-        yield Queries(engine, catalog, MemoryLog(), seconds=0.8)
+    lake, scratch = place / "lake", place / "scratch"
+    with closing(DuckdbEngine(workers=2, memory=MEMORY, lake=lake, scratch=scratch, scratch_bytes=512 << 20)) as engine:
+        table = write(lake, "shop", "orders", COLUMNS, [(1, "a"), (2, "b")])
+        yield engine, Catalog([ReadableTable("shop", "orders", COLUMNS, "p1", (table,))])
+
+
+@pytest.fixture(scope="module")
+def bombs(engine):
+    """Where bombs are thrown: half a second each, so that many can be."""
+    return Queries(*engine, MemoryLog(), seconds=0.5)
+
+
+@pytest.fixture(scope="module")
+def queries(engine):
+    return Queries(*engine, MemoryLog())
 
 
 def _memory(name):
@@ -135,12 +142,12 @@ def _memory(name):
 
 
 @pytest.mark.parametrize("name", BOMBS)
-def test_a_bomb_ends_and_harms_nobody(queries, name, record_property):
+def test_a_bomb_ends_and_harms_nobody(bombs, queries, name, record_property):
     before = _memory("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew (proc_pid_clear_refs(5))
     began, faults = time.monotonic(), []
     try:
-        execution = queries.run(BOMBER, BOMBS[name], format="csv")
+        execution = bombs.run(BOMBER, BOMBS[name], format="csv")
         with closing(execution):
             for _ in execution.chunks():
                 pass
