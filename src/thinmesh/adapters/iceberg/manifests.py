@@ -45,6 +45,11 @@ def read_manifests(io: LocalFiles, manifest_list: str) -> list[ManifestFile]:
     return [one for one in read_manifest_list(io.new_input(manifest_list)) if _live(one)]
 
 
+def read_through(io: LocalFiles, manifest_list: str) -> None:
+    """Read every manifest behind a snapshot; raises whatever a missing or damaged one makes pyiceberg raise."""
+    _entries(io, read_manifests(io, manifest_list))
+
+
 def appending(io: LocalFiles, manifests: Sequence[ManifestFile], added: Sequence[DataFile]) -> Change:
     """Plan a snapshot to which files come and from which none goes."""
     merged = _gathered(manifests, len(added))

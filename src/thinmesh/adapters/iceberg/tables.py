@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from thinmesh.kernel.contract import Table
 from thinmesh.kernel.errors import NotFound, Temporary
@@ -60,13 +60,20 @@ class IcebergTables:
     def told(self, location: str) -> Mapping[str, str]:
         """Give what the present snapshot at a location tells of its publication; nothing where there is no data yet.
 
-        Raises NotFound where the metadata is missing or damaged.
+        Raises NotFound where the metadata, or a manifest that it leads to, is missing or damaged.
         """
+        from .files import LocalFiles
+        from .manifests import read_through
+
         try:
             found: dict[str, Any] = json.loads(path_of(location).read_bytes())
-            present = {one["snapshot-id"]: one["summary"] for one in found.get("snapshots", ())}
-            return present[found["current-snapshot-id"]] if present else {}
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            present = {one["snapshot-id"]: one for one in found.get("snapshots", ())}
+            if not present:
+                return {}
+            snapshot = present[found["current-snapshot-id"]]
+            read_through(LocalFiles(), snapshot["manifest-list"])
+            return cast("Mapping[str, str]", snapshot["summary"])
+        except Exception as error:  # there is no end to what a reader of damaged Avro raises
             raise NotFound(
                 f"The Iceberg metadata at {location} is missing or damaged.",
                 help="Run `thinmesh rebuild warehouse`; it is made again from the ledger.",
