@@ -90,7 +90,7 @@ def act(command: dict[str, Any], lines: Lines, tell: Callable[..., None]) -> Non
             finally:
                 platform.close()
     except MeshError as error:
-        tell(refused=error.code)
+        tell(refused=error.code, detail=error.detail)
     tell(lines=lines.count)
 
 
@@ -230,7 +230,7 @@ def _register(platform: Platform, command: dict[str, Any]) -> Any:
 def _publish(platform: Platform, command: dict[str, Any]) -> Any:
     text = text_of(command["rows"]).encode()
     packed = command["packed"]
-    path = platform.home.parent / ("t.csv.gz" if packed else "t.csv")
+    path = Path(command.get("uploads", platform.home.parent)) / ("t.csv.gz" if packed else "t.csv")
     path.write_bytes(gzip.compress(text) if packed else text)
     who = platform.identity.principal_of_home()
     return platform.products.publish(who, command["product"], [Upload(path.name, path)], command["mode"]).publication

@@ -35,6 +35,18 @@ def test_a_full_disk_refuses_or_does_and_harms_nothing(kind, small_disk, record_
     record_property("held", ("full-disk points", refused, refused))
 
 
+@pytest.mark.parametrize("kind", ["publish_git", "publish_lake"])
+def test_a_disk_that_is_full_in_the_middle_of_a_data_file_keeps_no_half_of_it(
+    kind, small_disk, tmp_path, record_property
+):
+    nursery, disk = small_disk
+    story = Story(disk / f"data-{kind}", nursery, seed=crc32(f"{SEED} data {kind}".encode()))
+    points = POINTS if LONG else 4
+    refused = sum(story.full_disk_in_data(kind, tmp_path) for _ in range(points))
+    assert refused, "the disk was never full"
+    record_property("held", ("full-disk points", refused, refused))
+
+
 @pytest.mark.parametrize("part", ["", "data.git", "log.git", "lake", "run"])
 def test_a_read_only_folder_refuses_or_does_and_doctor_names_the_way_out(part, small_disk, record_property):
     nursery, disk = small_disk
