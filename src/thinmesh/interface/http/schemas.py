@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 
 def _encodable(text: str) -> str:
@@ -39,10 +39,21 @@ Duration = Annotated[
 ]
 
 
+_MOST_MEMBERS = 50
+
+
 class Body(BaseModel):
     """A request body: unknown fields are refused, so that a slip of the pen is noticed."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _few(cls, data: Any) -> Any:
+        """Refuse what has far too many members at once, instead of each of them."""
+        if isinstance(data, dict) and len(data) > _MOST_MEMBERS:
+            raise ValueError(f"more than {_MOST_MEMBERS} members are too many")
+        return data
 
 
 class Reply(BaseModel):
