@@ -5,14 +5,14 @@ BIN := .venv/bin
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-core torture lint bench bench-big docs lock
+.PHONY: help setup demo test test-core torture lint advisories bench bench-big docs lock
 
 help:
 	@echo "make demo       the mesh at work on real data, in a minute"
 	@echo "make test       every test"
 	@echo "make test-core  the tests that need nothing but Python and git"
 	@echo "make torture    the suites under fire for long, with a new seed (SEED=n repeats one)"
-	@echo "make lint       style, types, import rules, documents"
+	@echo "make lint       style, types, import rules, documents, known problems of dependencies"
 	@echo "make bench      measurements beside their floors, in 15 minutes"
 	@echo "make bench-big  the same with 1 GB, TPC-H and 10 million rows"
 	@echo "make docs       the generated references"
@@ -43,10 +43,15 @@ torture: setup
 		$(BIN)/python -m pytest -n 2 --dist worksteal tests/torture
 
 lint: setup
-	$(BIN)/ruff format --check src tests bench
-	$(BIN)/ruff check src tests bench
+	$(BIN)/ruff format --check src tests bench tools
+	$(BIN)/ruff check src tests bench tools
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python tools/dependencies.py
+
+# Renews the list of known problems that `make lint` holds the lock against; the only step that asks a service for it.
+advisories: setup
+	$(BIN)/python tools/dependencies.py --renew
 
 bench: setup
 	$(BIN)/python -m bench
