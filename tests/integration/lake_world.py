@@ -61,7 +61,7 @@ class World:
         migrate(self.database)
         self.index = SqlProductIndex(lambda blob: b"")
         self.pointers = SqlPointers()
-        self.now = datetime(2026, 1, 1, tzinfo=UTC)
+        self.now = datetime.now(UTC)
         self.sequence = 0
         self.publications: dict[str, int] = {}
         self.warehouse = self.open_warehouse()

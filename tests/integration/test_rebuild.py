@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import subprocess
@@ -18,6 +19,7 @@ from thinmesh.adapters.git.care import GitCare
 from thinmesh.adapters.sql.statements import SqlStatementLog
 from thinmesh.kernel.errors import NotAllowed, NotFound
 from thinmesh.kernel.policy import Principal
+from thinmesh.planes.operations.lingering import Lingering
 from thinmesh.planes.operations.maintenance import Maintenance, remove_unfinished, shorten_query_log, steps_of
 from thinmesh.planes.operations.orphans import remove_orphans
 from thinmesh.planes.query.model import Statement
@@ -190,7 +192,7 @@ def test_orphans_go_after_their_time_and_nothing_else_does(kept):
 def test_maintenance_packs_and_everything_is_as_before(kept):
     before = picture(kept)
     outcomes = Maintenance(steps_of(kept.platform, tools_of(kept.platform))).maintain(everything=True)
-    assert [each.error for each in outcomes] == [None] * 5
+    assert [each.error for each in outcomes] == [None] * 6
     assert {each.step: each.count for each in outcomes}["pack_data_repository"] > 20
     assert GitCare(kept.platform.layout.data).tidy() == 0
     kept.publish("orders", "id,name\n4,d\n", mode="append", file="t/next.csv")
@@ -253,11 +255,18 @@ def test_the_query_log_is_shortened_and_measured(kept):
 
 def test_unfinished_work_goes_after_its_time(kept):
     scratch = kept.platform.scratch
-    for name in ("old", "new"):
-        (scratch / name).mkdir(parents=True)
-    os.utime(scratch / "old", (1, 1))
-    assert remove_unfinished(kept.platform) == 1
+    awake = itertools.count(0, 3600)
+    lingering = Lingering(lambda: next(awake))
+    left = [scratch / "old", kept.path / "run" / "upload-old", kept.path / "run" / "backup-old"]
+    for path in left:
+        path.mkdir(parents=True)
+    os.utime(left[0], (1, 1))
+    assert remove_unfinished(kept.platform, lingering) == 0
+    (scratch / "new").mkdir()
+    assert remove_unfinished(kept.platform, lingering) == 3
+    assert not any(path.exists() for path in left)
     assert [path.name for path in scratch.iterdir()] == ["new"]
+    assert remove_unfinished(kept.platform) == 1  # at a start, nobody works there
 
 
 def test_status_tells_what_there_is(kept):

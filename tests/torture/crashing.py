@@ -20,7 +20,19 @@ from typing import Any
 from tests.integration.running import environment
 from tests.torture.nursery import text_of
 
-KINDS = ("register", "publish_git", "publish_lake", "append", "retire", "grant", "revoke", "rebuild", "backup", "push")
+KINDS = (
+    "register",
+    "publish_git",
+    "publish_lake",
+    "append",
+    "retire",
+    "grant",
+    "revoke",
+    "rebuild",
+    "backup",
+    "vacuum",
+    "push",
+)
 ROOT = Path(__file__).parents[2]
 WHO = {
     f"GIT_{role}_{what}": value
@@ -234,6 +246,10 @@ class Story:
                 return {"action": "rebuild", "projection": self._random.choice(_PROJECTIONS)}
             case "rebuild_warehouse":
                 return {"action": "rebuild", "projection": "warehouse"}
+            case "vacuum":
+                for _ in range(2):  # something that is superseded
+                    self._do("publish_lake", self._publication("publish_lake"))
+                return {"action": "vacuum", "days": 30}
         return {"action": "backup", "file": str(self.home.parent / f"backup-{self._number}")}
 
     def _publication(self, kind: str) -> dict[str, Any]:
@@ -260,18 +276,19 @@ class Story:
     def _made(self, access: str) -> str:
         self._number += 1
         command = {"action": "register", "product": f"p{self._number}", "access": access}
-        done = self._nursery.live("act", home=str(self.home), **command)
-        assert done.get("acknowledged"), done
-        self.world = self.world.after("register", command)
+        self._do("register", command)
         return str(command["product"])
 
     def _granted(self) -> str:
         name = self._any("request", fresh=True)
-        command = {"action": "grant", "product": name}
+        self._do("grant", {"action": "grant", "product": name})
+        return name
+
+    def _do(self, kind: str, command: Mapping[str, Any]) -> None:
+        """Do something to its end."""
         done = self._nursery.live("act", home=str(self.home), **command)
         assert done.get("acknowledged"), done
-        self.world = self.world.after("grant", command)
-        return name
+        self.world = self.world.after(kind, command)
 
 
 class Clone:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import itertools
 import json
 import os
 import shlex
@@ -12,6 +13,7 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,7 @@ import thinmesh.interface.http.app
 import thinmesh.interface.http.server  # noqa: F401
 from tests.torture.nursery import Lines, text_of
 from thinmesh.bootstrap import Platform, init_home, open_home
+from thinmesh.kernel.clock import utc_now
 from thinmesh.kernel.errors import MeshError
 from thinmesh.kernel.policy import Principal
 from thinmesh.planes.product.model import Upload
@@ -84,7 +87,9 @@ def act(command: dict[str, Any], lines: Lines, tell: Callable[..., None]) -> Non
     home = Path(command["home"])
     try:
         with little_room(home.parent, command.get("leave")), read_only(command.get("shut")):
-            platform = open_home(home)
+            later = timedelta(days=command.get("days", 0))
+            awake = itertools.count(0, 86_400)
+            platform = open_home(home, clock=lambda: utc_now() + later, monotonic=lambda: next(awake))
             try:
                 tell(acknowledged=True, result=ACTIONS[command["action"]](platform, command))
             finally:
@@ -261,6 +266,13 @@ def _backup(platform: Platform, command: dict[str, Any]) -> Any:
     return done.file
 
 
+def _vacuum(platform: Platform, _command: dict[str, Any]) -> Any:
+    platform.follow()
+    outcomes = [*platform.maintenance.maintain(everything=True), *platform.maintenance.maintain(everything=True)]
+    assert [each for each in outcomes if each.error] == []
+    return sum(each.count for each in outcomes)
+
+
 ACTIONS: dict[str, Callable[[Platform, dict[str, Any]], Any]] = {
     "register": _register,
     "publish": _publish,
@@ -269,6 +281,7 @@ ACTIONS: dict[str, Callable[[Platform, dict[str, Any]], Any]] = {
     "revoke": _revoke,
     "rebuild": _rebuild,
     "backup": _backup,
+    "vacuum": _vacuum,
 }
 LIVES: dict[str, Callable[[dict[str, Any], Lines, Callable[..., None]], None]] = {
     "found": found,

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from thinmesh.adapters.local.home import Home
+from thinmesh.kernel.clock import Clock, utc_now
 from thinmesh.kernel.errors import Internal
 from thinmesh.kernel.settings import load_settings, settings_file
 
@@ -51,7 +53,9 @@ def init_home(path: Path) -> NewHome:
     return NewHome(str(home.path), token)
 
 
-def open_home(path: Path, *, mode: str = "write") -> Platform:
+def open_home(
+    path: Path, *, mode: str = "write", clock: Clock = utc_now, monotonic: Callable[[], float] = time.monotonic
+) -> Platform:
     """Open a home to `read` it (shared with other readers), to `write`, or to `serve` it (both alone).
 
     Raises NotFound where it is no home, Temporary where somebody else has it.
@@ -60,7 +64,7 @@ def open_home(path: Path, *, mode: str = "write") -> Platform:
     home.require()
     _require_database(home)
     settings = load_settings(home.settings, os.environ)
-    platform = Platform(home.path, settings, mode)
+    platform = Platform(home.path, settings, mode, clock, monotonic)
     platform.layout.lock(exclusive=mode != "read", wait=10.0 if mode != "serve" else 0.0)
     try:
         _make_current(platform, mode)
@@ -99,7 +103,7 @@ def _make_current(platform: Platform, mode: str) -> None:
 
         platform.log.clear_locks()
         platform.data.clear_locks()
-        remove_unfinished(platform, 0.0)  # the home is ours alone: nobody works there
+        remove_unfinished(platform)  # the home is ours alone: nobody works there
     try:
         if behind or mode == "serve":
             platform.ledger.recover()

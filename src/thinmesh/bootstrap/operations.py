@@ -46,6 +46,5 @@ def maintenance_of(platform: Platform) -> Maintenance:
     others = (
         Step("expire_grants", timedelta(minutes=1), platform.exchange.expire),
         Step("forget_replies", timedelta(hours=1), platform.replies.forget_old),
-        Step("remove_orphan_metadata", timedelta(days=1), lambda: platform.warehouse.vacuum()),
     )
     return Maintenance(steps_of(platform, platform.tools, others), platform.clock)

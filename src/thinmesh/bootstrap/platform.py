@@ -6,6 +6,7 @@ Parts are made when first asked for, so that a command that lists products loads
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -54,12 +55,20 @@ _PUBLISH_SECONDS, _CHECK_SECONDS = 600.0, 120.0
 class Platform:
     """An open home: the operations of every plane, and the parts they stand on."""
 
-    def __init__(self, home: Path, settings: Settings, mode: str = "write", clock: Clock = utc_now) -> None:
+    def __init__(
+        self,
+        home: Path,
+        settings: Settings,
+        mode: str = "write",
+        clock: Clock = utc_now,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.layout = Home(home)
         self.mode = mode
         self.home = self.layout.path
         self.settings = settings
         self.clock = clock
+        self.monotonic = monotonic
         self.started = clock()
         self.began = time.monotonic()
         self._follower: Follower | None = None

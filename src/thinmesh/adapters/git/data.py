@@ -125,7 +125,9 @@ class GitDataRepository:
         with translated(self.path, "written"):
             place = Path(staged.place, staged.id[:2], staged.id[2:])
             target = self.path / "objects" / staged.id[:2] / staged.id[2:]
-            if not target.exists():
+            try:
+                os.utime(target)  # one that no ref names yet is young again, and so not swept away now
+            except FileNotFoundError:
                 again(lambda: _move(place, target))
                 if self._fsync:
                     _sync_folder(target.parent)

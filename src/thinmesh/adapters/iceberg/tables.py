@@ -79,15 +79,31 @@ class IcebergTables:
                 help="Run `thinmesh rebuild warehouse`; it is made again from the ledger.",
             ) from error
 
-    def vacuum(self, present: Collection[str], older_than: float) -> int:
+    def files(self, product: str, table: str, present: str | None, before: float) -> set[str]:
+        """Give the data files, by path under the root, that the snapshots of a table lead to.
+
+        Its snapshots are those of the metadata at `present`, and of what was written since `before` (seconds since
+        1970). Raises NotFound where metadata is missing or damaged.
+        """
+        from .vacuum import files
+
+        try:
+            return files(self._root, product, table, present, before)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise NotFound(
+                f"The Iceberg metadata of {product}.{table} is missing or damaged.",
+                help="Run `thinmesh rebuild warehouse`; it is made again from the ledger.",
+            ) from error
+
+    def vacuum(self, present: Collection[str], before: float) -> int:
         """Remove metadata that no reader can need any more, and give the number of files.
 
-        `present` are the locations of all pointers. Kept is what they lead to, and what the metadata of the last
-        `older_than` seconds led to; a query must end within that time. Raises Temporary where the disk fails.
+        `present` are the locations of all pointers. Kept is what they lead to, and what the metadata written since
+        `before` (seconds since 1970) led to; a query must have begun since. Raises Temporary where the disk fails.
         """
         from .vacuum import vacuum
 
         try:
-            return vacuum(self._root, present, older_than)
+            return vacuum(self._root, present, before)
         except OSError as error:
             raise Temporary(f"The Iceberg metadata could not be cleared: {error.strerror or error}.") from error

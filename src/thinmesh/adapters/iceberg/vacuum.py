@@ -1,10 +1,9 @@
-"""Clears away metadata files that nothing leads to any more."""
+"""What is still needed, and what nothing leads to any more."""
 
 from __future__ import annotations
 
 import json
 import os
-import time
 from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
@@ -15,9 +14,28 @@ from .files import LocalFiles
 from .locations import path_of
 
 
-def vacuum(root: Path, present: Collection[str], older_than: float) -> int:
+def files(root: Path, product: str, table: str, present: str | None, before: float) -> set[str]:
+    """Give the data files that the snapshots of a table lead to (`IcebergTables.files`)."""
+    folder = root / product / table / "metadata"
+    documents = {path for path in folder.glob("*.metadata.json") if path.stat().st_mtime >= before}
+    if present:
+        documents.add(path_of(present))
+    io = LocalFiles()
+    manifests = {
+        manifest.manifest_path: manifest
+        for path in documents
+        for location in _lists(json.loads(path.read_bytes()))
+        for manifest in read_manifest_list(io.new_input(location))
+    }
+    return {
+        str(path_of(entry.data_file.file_path).relative_to(root))
+        for manifest in manifests.values()
+        for entry in manifest.fetch_manifest_entry(io, discard_deleted=True)
+    }
+
+
+def vacuum(root: Path, present: Collection[str], limit: float) -> int:
     """Remove metadata that no reader can need any more (`IcebergTables.vacuum`)."""
-    limit = time.time() - older_than
     current = {path_of(location) for location in present}
     removed = 0
     for folder in root.glob("*/*/metadata"):

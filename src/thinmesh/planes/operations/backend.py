@@ -137,6 +137,9 @@ class RepositoryCare(Protocol):
     def tidy(self) -> int:
         """Pack what lies loose; give the number of loose objects that were there. Writers may go on."""
 
+    def sweep(self) -> int:
+        """Drop what nothing leads to and is a day old; give how many bytes that freed. Writers may go on."""
+
     def stale_locks(self, seconds: float) -> Sequence[Path]:
         """List lock files that are older, so that no living git holds them."""
 
@@ -218,6 +221,12 @@ class Warehouse(Protocol):
 
     def follow(self) -> int:
         """Bring some products to their present state; give how many, 0 where nothing is to do."""
+
+    def files(self, product: str, table: str) -> set[str]:
+        """Give the data files that the kept snapshots of a table lead to. Raises MeshError where that is unknown."""
+
+    def vacuum(self) -> int:
+        """Remove what no reader can need any more, and give how many files that were."""
 
 
 class OperationsStore(Protocol):
@@ -362,6 +371,10 @@ class Backends(Protocol):
     @property
     def clock(self) -> Clock:
         """The time."""
+
+    @property
+    def monotonic(self) -> Callable[[], float]:
+        """Count the seconds that this process has been awake, from some moment."""
 
     @property
     def started(self) -> datetime:

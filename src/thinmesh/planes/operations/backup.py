@@ -15,12 +15,12 @@ from typing import Any
 
 from thinmesh.kernel.clock import text_of_time
 from thinmesh.kernel.errors import Internal
-from thinmesh.kernel.product import DataFile
 
 from .backend import ArchiveWriter, Backends, Tools
 from .model import BackedUp, BackupRecord, Progress
 from .projections import require_on_log, work_folder
 from .reading import LogFacts, read_log
+from .superseded import KEPT
 
 FORMAT = 1
 HEAD, MANIFEST = "backup.json", "manifest.json"
@@ -67,7 +67,7 @@ def back_up(backends: Backends, tools: Tools, path: Path, with_keys: bool, progr
         tips = {"log": facts.id, "data": facts.last.new if facts.last else start}
         _add_repositories(contents, tools, tips, folder, progress)
         _add_settings(contents, backends, with_keys)
-        _add_data_files(contents, backends, tools, facts.files, progress)
+        _add_data_files(contents, backends, tools, facts, progress)
         archive.add(MANIFEST, _json({**head, **_manifest(contents, facts, tips, with_keys)}))
     record = BackupRecord(at, facts.sequence, path.stat().st_size, with_keys)
     return _result(path, tools, record, facts, contents)
@@ -97,20 +97,20 @@ def _add_settings(contents: _Contents, backends: Backends, with_keys: bool) -> N
         contents.add_file(f"keys/{key.name}", key)
 
 
-def _add_data_files(
-    contents: _Contents, backends: Backends, tools: Tools, files: Mapping[str, DataFile], progress: Progress
-) -> None:
+def _add_data_files(contents: _Contents, backends: Backends, tools: Tools, facts: LogFacts, progress: Progress) -> None:
     with backends.database.read() as tx:
         derived = tools.store.derived(tx)
-    total = sum(file.bytes for file in files.values())
+    since = backends.clock() - KEPT
+    total = sum(file.bytes for file in facts.files.values())
     done = 0
-    for path, file in sorted(files.items()):
+    for path, file in sorted(facts.files.items()):
         progress("copying data files", done, total)
         done += file.bytes
         try:
             sha256 = contents.add_file(f"lake/{path}", backends.location.path(file))
         except FileNotFoundError:
-            contents.missing.append(path)
+            if facts.superseded.get(path, backends.clock()) > since:
+                contents.missing.append(path)
             continue
         if sha256 not in (file.sha256, derived.get(path, (file.sha256, 0))[0]):
             contents.damaged.append(path)

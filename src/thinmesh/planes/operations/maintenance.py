@@ -4,41 +4,50 @@ from __future__ import annotations
 
 import shutil
 import threading
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from thinmesh.kernel.clock import Clock, text_of_time, utc_now
-from thinmesh.kernel.errors import MeshError
+from thinmesh.kernel.errors import Internal, MeshError
 
-from .backend import Backends, Tools
+from .backend import Backends, Tools, Warehouse
+from .lingering import Lingering
 from .model import StepOutcome
 from .orphans import remove_orphans
+from .projections import require_on_log
+from .reading import read_log
+from .superseded import remove_superseded
 
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
+# What needs two looks (`Lingering`): often enough for a server that is up for one working day.
+_LOOKS = timedelta(hours=3)
 _STATEMENTS_KEPT = timedelta(days=90)
 _AT_ONCE = 5000  # entries of the query log removed in one transaction
+# The longest that an upload or a backup may be on its way.
 _UNFINISHED_SECONDS = 2 * 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Something to be done every so often; `run` gives how much it did."""
+    """Something to be done every so often; `run` gives how much it did. `first` is the time from start to then."""
 
     name: str
     every: timedelta
     run: Callable[[], int]
+    first: timedelta | None = None
 
 
 class Maintenance:
-    """Runs the steps that are due. The first turn of a step comes when a whole period has passed since the start."""
+    """Runs the steps that are due. The first turn of a step comes a whole period after the start, or as it says."""
 
     def __init__(self, steps: Sequence[Step], clock: Clock = utc_now) -> None:
         self._steps = steps
         self._clock = clock
-        self._done: dict[str, datetime] = {step.name: clock() for step in steps}
+        now = clock()
+        self._due: dict[str, datetime] = {step.name: now + (step.first or step.every) for step in steps}
         self._running = threading.Lock()
 
     def maintain(self, everything: bool = False) -> tuple[StepOutcome, ...]:
@@ -46,15 +55,12 @@ class Maintenance:
         if not self._running.acquire(blocking=False):
             return ()
         try:
-            return tuple(self._run(step) for step in self._steps if everything or self._due(step))
+            return tuple(self._run(step) for step in self._steps if everything or self._clock() >= self._due[step.name])
         finally:
             self._running.release()
 
-    def _due(self, step: Step) -> bool:
-        return self._clock() - self._done[step.name] >= step.every
-
     def _run(self, step: Step) -> StepOutcome:
-        self._done[step.name] = self._clock()
+        self._due[step.name] = self._clock() + step.every
         try:
             return StepOutcome(step.name, step.run())
         except (MeshError, OSError) as error:
@@ -63,20 +69,53 @@ class Maintenance:
 
 def steps_of(backends: Backends, tools: Tools, others: Sequence[Step] = ()) -> tuple[Step, ...]:
     """Give this plane's own steps, and those of others (expired grants, replies kept for repetitions)."""
+    linger = partial(Lingering, backends.monotonic)
     return (
         *others,
         Step("pack_data_repository", _HOUR, tools.data_care.tidy),
         Step("pack_log", _HOUR, tools.log_care.tidy),
-        Step("remove_orphan_files", _DAY, lambda: remove_orphans(backends)),
-        Step("remove_unfinished_work", _DAY, lambda: remove_unfinished(backends)),
-        Step("shorten_query_log", _DAY, lambda: shorten_query_log(backends, tools)),
+        Step("sweep_data_repository", 7 * _DAY, lambda: sweep(backends, tools), _DAY),
+        Step("remove_orphan_files", _LOOKS, lambda: remove_orphans(backends), _HOUR),
+        Step(
+            "remove_unfinished_work", _LOOKS, partial(remove_unfinished, backends, linger(_UNFINISHED_SECONDS)), _HOUR
+        ),
+        Step("shorten_query_log", _DAY, lambda: shorten_query_log(backends, tools), _HOUR),
+        *_warehouse_steps(backends, tools.warehouse, linger()),
     )
 
 
-def remove_unfinished(backends: Backends, seconds: float = _UNFINISHED_SECONDS) -> int:
-    """Remove folders of work that a killed process left, and did not touch for so long; give how many."""
-    scratch = backends.scratch
-    old = [path for path in scratch.glob("*") if _age(path) >= seconds] if scratch.is_dir() else []
+def _warehouse_steps(backends: Backends, warehouse: Warehouse | None, lingering: Lingering) -> Iterator[Step]:
+    if warehouse:
+        yield Step("remove_orphan_metadata", _DAY, warehouse.vacuum, _HOUR)
+        yield Step("remove_superseded_files", _LOOKS, partial(remove_superseded, backends, warehouse, lingering), _HOUR)
+
+
+def sweep(backends: Backends, tools: Tools) -> int:
+    """Drop objects that nothing in the data repository leads to; give how many bytes that freed.
+
+    Raises Internal where the log and `main` are not as they were accepted: what heals that may be unreachable now.
+    """
+    require_on_log(backends)
+    newest = read_log(backends.ledger.entries()).last
+    if newest and not backends.data.is_ancestor(newest.new, backends.data.tip()):
+        raise Internal("main is behind the log.", help="Run `thinmesh doctor`.")
+    return tools.data_care.sweep()
+
+
+def unfinished(backends: Backends) -> list[Path]:
+    """List the folders of work on its way, and of work that a killed process left."""
+    run = backends.layout.run
+    return [
+        path
+        for folder, names in ((backends.scratch, "*"), (run, "upload-*"), (run, "backup-*"))
+        for path in sorted(folder.glob(names))
+    ]
+
+
+def remove_unfinished(backends: Backends, lingering: Lingering | None = None) -> int:
+    """Remove folders of work that did not come to its end: those lingering, or all; give how many."""
+    found = {str(path) for path in unfinished(backends)}
+    old = [Path(path) for path in sorted(lingering.of(found) if lingering else found)]
     for path in old:
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)
@@ -95,10 +134,3 @@ def shorten_query_log(backends: Backends, tools: Tools, kept: timedelta = _STATE
         count += removed
         if removed < _AT_ONCE:
             return count
-
-
-def _age(path: Path) -> float:
-    try:
-        return time.time() - path.stat().st_mtime
-    except OSError:
-        return 0.0

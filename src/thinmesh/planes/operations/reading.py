@@ -8,7 +8,7 @@ from datetime import datetime
 
 from thinmesh.kernel.clock import time_of_text
 from thinmesh.kernel.errors import MeshError
-from thinmesh.kernel.ledger import Entry, ProductChange
+from thinmesh.kernel.ledger import Entry, ProductChange, TableLoad
 from thinmesh.kernel.product import DataFile
 
 _MOST = 20  # faults that are kept
@@ -18,8 +18,9 @@ _MOST = 20  # faults that are kept
 class LogFacts:
     """What the log says when read from its beginning.
 
-    `files` are all data files it names, by path, superseded ones included; `latest` the last change of each product;
-    `faults` what is wrong in the chain, `newest_time` the latest time that an entry gives.
+    `files` are all data files it names, by path, superseded ones included; `superseded` those that are in no table any
+    more, with the time since when; `present` the others, by product and table; `latest` the last change of each
+    product; `faults` what is wrong in the chain, `newest_time` the latest time that an entry gives.
     """
 
     last: Entry | None = None
@@ -27,6 +28,8 @@ class LogFacts:
     latest: dict[str, ProductChange] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
     newest_time: datetime | None = None
+    superseded: dict[str, datetime] = field(default_factory=dict)
+    present: dict[tuple[str, str], list[str]] = field(default_factory=dict)
 
     @property
     def sequence(self) -> int:
@@ -72,8 +75,20 @@ def _take_in(facts: LogFacts, entry: Entry) -> None:
         facts.newest_time = at
     for change in entry.changes:
         facts.latest[change.product] = change
-    for file in named_files([entry]):
-        facts.files[file.path] = file
+        for table, load in change.loads.items():
+            _load(facts, (change.product, table), load, at)
+
+
+def _load(facts: LogFacts, table: tuple[str, str], load: TableLoad, at: datetime) -> None:
+    coming = {file.path: file for file in load.files}
+    facts.files.update(coming)
+    present = facts.present.setdefault(table, [])
+    if load.mode == "replace":
+        facts.superseded.update(dict.fromkeys(present, at))
+        present.clear()
+    present += coming
+    for path in coming:
+        facts.superseded.pop(path, None)
 
 
 def _chain_faults(before: Entry | None, entry: Entry) -> list[str]:

@@ -153,8 +153,14 @@ class WarehouseTables(Protocol):
     def told(self, location: str) -> Mapping[str, str]:
         """Give the `properties` that the table at a location was staged with. Raises NotFound where it is damaged."""
 
-    def vacuum(self, present: Collection[str], older_than: float) -> int:
-        """Remove metadata that neither `present` leads to, nor what was written in the last `older_than` seconds."""
+    def files(self, product: str, table: str, present: str | None, before: float) -> set[str]:
+        """Give the data files that a table's snapshots at the location `present` lead to, and in what is written since.
+
+        `before` is in seconds since 1970. Raises NotFound where that cannot be told.
+        """
+
+    def vacuum(self, present: Collection[str], before: float) -> int:
+        """Remove metadata that neither `present` leads to, nor what was written since `before` (seconds since 1970)."""
 
 
 class WarehousePointers(Protocol):

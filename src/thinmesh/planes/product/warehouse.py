@@ -115,10 +115,20 @@ class Warehouse:
 
     def vacuum(self, age: timedelta = VACUUM_AGE) -> int:
         """Remove metadata files that nothing leads to, and led to within `age`; give their number."""
+        with self._following:  # what is being staged may look old: the machine slept, or its clock was put right
+            with self._database.read() as tx:
+                present = self._pointers.all_locations(tx)
+            locations = [location for tables in present.values() for location in tables.values()]
+            return self._tables.vacuum(locations, (self._clock() - age).timestamp())
+
+    def files(self, product: str, table: str, age: timedelta = VACUUM_AGE) -> set[str]:
+        """Give the data files that a table's snapshots lead to, those of the metadata of the last `age` too.
+
+        Raises NotFound where its metadata is damaged.
+        """
         with self._database.read() as tx:
-            present = self._pointers.all_locations(tx)
-        locations = [location for tables in present.values() for location in tables.values()]
-        return self._tables.vacuum(locations, age.total_seconds())
+            present = self._pointers.locations(tx, product).get(table)
+        return self._tables.files(product, table, present, (self._clock() - age).timestamp())
 
     def _settle(self) -> None:
         """Begin anew where the home was moved or copied: locations are absolute."""

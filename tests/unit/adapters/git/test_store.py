@@ -6,10 +6,10 @@ import time
 
 import pytest
 
+from thinmesh.adapters.git.care import GitCare
 from thinmesh.adapters.git.data import GitDataRepository
 from thinmesh.adapters.git.hooks import write_hooks
 from thinmesh.adapters.git.log import GitLogRepository
-from thinmesh.adapters.git.maintenance import maintain, upkeep
 from thinmesh.adapters.git.settings import write_global_settings, write_settings
 from thinmesh.kernel.errors import Conflict, Internal, Temporary
 from thinmesh.kernel.repository import Signature
@@ -77,6 +77,7 @@ def test_locks_are_cleared_when_a_home_is_opened(data):
 FULL = """
 import resource, signal, sys
 from pathlib import Path
+from thinmesh.adapters.git.care import GitCare
 from thinmesh.adapters.git.data import GitDataRepository
 from thinmesh.adapters.git.log import GitLogRepository
 from thinmesh.kernel.errors import Temporary
@@ -118,11 +119,10 @@ def test_packing_changes_nothing_for_those_who_read_and_write(tmp_path, data):
     data.move(data.tip(), data.commit(data.tip(), edits, ALICE, "Many"))
     before = data.files(data.tip())
     pending = data.commit(data.tip(), {"d/x/t.csv": data.add(b"not yet named by a ref")}, ALICE, "Pending")
-    assert maintain(data.path)
-    assert upkeep(data.path).loose == 0
-    assert not maintain(data.path)
-    assert maintain(data.path, whole=True)
-    assert maintain(log.path, whole=True)
+    assert GitCare(data.path).tidy() > 0
+    assert GitCare(data.path).tidy() == 0
+    GitCare(data.path).sweep()
+    GitCare(log.path).sweep()
     assert data.files(data.tip()) == before
     data.move(data.tip(), pending)
     assert data.read(data.file(data.tip(), "d/x/t.csv").id) == b"not yet named by a ref"

@@ -2,6 +2,7 @@ import threading
 from datetime import UTC, datetime, timedelta
 
 from thinmesh.kernel.errors import Temporary
+from thinmesh.planes.operations.lingering import Lingering
 from thinmesh.planes.operations.maintenance import Maintenance, Step
 
 
@@ -39,6 +40,30 @@ def test_steps_run_when_their_time_has_come_and_a_failing_one_keeps_none_from_it
     time.now += timedelta(days=1)
     assert [each.step for each in maintenance.maintain()] == ["failing", "often", "seldom"]
     assert [each.step for each in maintenance.maintain(everything=True)] == ["failing", "often", "seldom"]
+
+
+def test_a_step_may_have_its_first_turn_before_a_whole_period_has_passed():
+    time = Time()
+    maintenance = Maintenance([Step("seldom", timedelta(days=7), lambda: 1, timedelta(hours=1))], time)
+    assert maintenance.maintain() == ()
+    time.now += timedelta(hours=1)
+    assert len(maintenance.maintain()) == 1
+    time.now += timedelta(days=6)
+    assert maintenance.maintain() == ()
+    time.now += timedelta(days=1)
+    assert len(maintenance.maintain()) == 1
+
+
+def test_what_lingers_was_there_at_every_look_for_an_hour_awake():
+    awake = 0.0
+    lingering = Lingering(lambda: awake)
+    assert lingering.of({"a", "b"}) == set()
+    awake = 1800.0
+    assert lingering.of({"a", "c"}) == set()
+    awake = 3600.0
+    assert lingering.of({"a", "b", "c"}) == {"a"}
+    awake = 5400.0
+    assert lingering.of({"a", "b", "c"}) == {"a", "c"}
 
 
 def test_two_threads_do_not_maintain_at_once():

@@ -8,6 +8,7 @@ from pathlib import Path
 from thinmesh.kernel.product import DataFile
 from thinmesh.planes.operations.orphans import GRACE, orphans
 from thinmesh.planes.operations.projections import digest
+from thinmesh.planes.operations.superseded import KEPT
 
 from .scene import RESTORE, Fault, Scene, warning
 
@@ -26,10 +27,11 @@ def data_files_whole(scene: Scene) -> Iterator[Fault]:
 
 
 def superseded_files_kept(scene: Scene) -> Iterator[Fault]:
-    """Require that data files of earlier publications are there; nothing reads them now. Derived ones do not count."""
+    """Require that data files of publications are there that were superseded lately. Derived ones do not count."""
     present = {file.path for product in scene.products for state in product.tables.values() for file in state.files}
-    superseded = [file for path, file in scene.log.files.items() if path not in present and not file.source]
-    lost = [file.path for file in superseded if _size(scene, file) < 0]
+    since = scene.now - KEPT
+    superseded = [scene.log.files[path] for path, at in scene.log.superseded.items() if at > since]
+    lost = [file.path for file in superseded if file.path not in present and not file.source and _size(scene, file) < 0]
     if lost:
         yield warning(f"{len(lost)} data files of superseded publications are gone, such as {lost[0]}", RESTORE)
 

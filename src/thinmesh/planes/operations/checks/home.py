@@ -11,6 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from thinmesh.kernel.errors import MeshError
+from thinmesh.planes.operations.maintenance import unfinished
 
 from .scene import RESTORE, Fault, Scene, warning
 
@@ -101,10 +102,9 @@ def no_stale_locks(scene: Scene) -> Iterator[Fault]:
     for care in (scene.tools.data_care, scene.tools.log_care):
         for path in care.stale_locks(_LOCK_SECONDS):
             yield Fault(f"{path} was left by a process that is gone", f"rm {path}")
-    scratch = scene.backends.scratch
-    left = [path for path in scratch.glob("*") if _age(path) > _STAGING_SECONDS] if scratch.is_dir() else []
+    left = [path for path in unfinished(scene.backends) if _age(path) > _STAGING_SECONDS]
     if left:
-        yield warning(f"{len(left)} folders of unfinished work are in {scratch}", "thinmesh up")
+        yield warning(f"{len(left)} folders of unfinished work are in {scene.backends.layout.run}", "thinmesh up")
 
 
 def clock_sane(scene: Scene) -> Iterator[Fault]:
