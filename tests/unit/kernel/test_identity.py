@@ -316,6 +316,12 @@ class TestTokens:
             time.now += timedelta(seconds=1)
             assert other.revoke_token(people("ann"), issued.id) == first
 
+    def test_a_clock_that_is_put_back_makes_no_token_invalid(self, identity, people, time):
+        time.now = datetime.now(UTC) + timedelta(days=1)
+        issued = identity.new_token(people("ann"))
+        time.now -= timedelta(days=1)
+        assert identity.authenticate(issued.token).user == "ann"
+
     def test_a_token_ends_when_it_says(self, identity, people, time):
         issued = identity.new_token(people("ann"), expires="PT1H")
         time.now += timedelta(hours=1, microseconds=-1)
