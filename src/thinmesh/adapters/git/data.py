@@ -59,6 +59,10 @@ class GitDataRepository:
         """Give a view that also finds the objects in a folder: those of a push that nobody accepted yet."""
         return GitDataRepository(self.path, fsync=False, alternates=(folder,))
 
+    def close(self) -> None:
+        """Let go of the files that this thread has open here."""
+        self._store.close()
+
     def handle(self) -> pygit2.Repository:
         """Give this thread's own libgit2 handle."""
         return self._store.handle()

@@ -126,7 +126,10 @@ class HookServer:
     def _check(self, live: LivePush, updates: Sequence[RefUpdate], quarantine: str, talk: _Talk) -> bool:
         update = the_update(updates)
         view = self._repository.with_objects(self._quarantine(quarantine))
-        violations = self._handler.check(Push(live.context, update, view), talk.say)
+        try:
+            violations = self._handler.check(Push(live.context, update, view), talk.say)
+        finally:
+            view.close()
         if violations:
             talk.say_all([*lines_of(violations), "Nothing was changed."])
             return False

@@ -77,6 +77,7 @@ class Store:
     def __init__(self, path: Path, *, fsync: bool = True, alternates: Sequence[Path] = ()) -> None:
         self.path = path
         self._alternates = tuple(alternates)
+        self._packs = path / "objects" / "pack"
         self._handles = threading.local()
         self._swinging = threading.Lock()
         if fsync:
@@ -94,15 +95,34 @@ class Store:
             pygit2.init_repository(str(path), bare=True, initial_head="main")
 
     def handle(self) -> pygit2.Repository:
-        """Give this thread's handle."""
+        """Give this thread's handle; a new one where packs came or went.
+
+        libgit2 never lets go of a pack that it opened: one that was packed anew would keep its place on the disk. A
+        view of a push is short-lived, and its reader keeps the handle: it is never renewed.
+        """
+        packs = self._packs_changed()
         found: pygit2.Repository | None = getattr(self._handles, "repository", None)
-        if found is None:
+        if found is None or (self._handles.packs != packs and not self._alternates):
+            self.close()
             with translated(self.path, "read"):
                 found = pygit2.Repository(str(self.path))
                 for folder in self._alternates:
                     found.odb.add_disk_alternate(str(folder))
-            self._handles.repository = found
+            self._handles.repository, self._handles.packs = found, packs
         return found
+
+    def close(self) -> None:
+        """Free this thread's handle: it is part of a cycle, and would live until the collector comes."""
+        found: pygit2.Repository | None = getattr(self._handles, "repository", None)
+        if found is not None:
+            self._handles.repository = None
+            found.free()
+
+    def _packs_changed(self) -> int:
+        try:
+            return self._packs.stat().st_mtime_ns
+        except OSError:  # whoever reads from it says what is wrong
+            return getattr(self._handles, "packs", 0)
 
     def head(self) -> str:
         """Give the commit that the branch is at; empty where there is none. Raises Internal where it is not here."""

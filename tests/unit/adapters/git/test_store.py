@@ -3,6 +3,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -129,6 +130,16 @@ def test_packing_changes_nothing_for_those_who_read_and_write(tmp_path, data):
     ids += log.append(ids[-1], [b"after"])
     assert [id for id, _ in log.read()] == ids
     assert len(list(GitLogRepository(log.path, fsync=False).read(ids[10]))) == 290
+
+
+def test_packs_that_are_gone_are_let_go_of(data):
+    """A server runs for months, and packs every hour: what it held open would fill its table of files, and the disk."""
+    for _ in range(5):
+        data.move(data.tip(), change(data))
+        GitCare(data.path).tidy()
+        assert data.files(data.tip())
+    opened = [str(path.readlink()) for path in Path("/proc/self/fd").iterdir() if path.is_symlink()]
+    assert [path for path in opened if path.startswith(str(data.path)) and path.endswith("(deleted)")] == []
 
 
 def test_a_log_that_lost_an_entry_says_so(tmp_path):
