@@ -24,6 +24,28 @@ from thinmesh.kernel.identity import Identity
 from thinmesh.kernel.policy import Policy
 from thinmesh.kernel.tokens import Signer
 
+_FIELDS = ("at", "user_name", "door", "token", "action", "object", "outcome", "previous", "hash")
+_COPY = "SELECT {}, at, user_name, door, token, action, object, outcome, previous, hash FROM audit WHERE sequence = {}"
+FORGERIES = {
+    "every field": [[f"UPDATE audit SET {name} = 'forged' WHERE sequence = 2"] for name in _FIELDS],
+    "two change places": [
+        [
+            "UPDATE audit SET sequence = -1 WHERE sequence = 2",
+            "UPDATE audit SET sequence = 2 WHERE sequence = 3",
+            "UPDATE audit SET sequence = 3 WHERE sequence = -1",
+        ]
+    ],
+    "one again": [[f"INSERT INTO audit {_COPY.format('(SELECT max(sequence) + 1 FROM audit)', 2)}"]],
+    "one put in": [
+        ["UPDATE audit SET sequence = sequence + 100 WHERE sequence > 2", f"INSERT INTO audit {_COPY.format(3, 2)}"]
+    ],
+    # The hashes are made to follow from each other again; the head that is kept apart does not follow.
+    "made anew": [
+        ["UPDATE audit SET user_name = 'eve' WHERE sequence = 2"],
+        ["DELETE FROM audit WHERE sequence = (SELECT max(sequence) FROM audit)"],
+        ["DELETE FROM audit"],
+    ],
+}
 SCHEMA = {"index": ((1, INDEX_SCHEMA),), "identity": ((1, IDENTITY_SCHEMA),), "audit": STORES["audit"]}
 
 
@@ -82,6 +104,29 @@ def people(identity, admin):
     for name in ("ann", "bob", "eve"):
         identity.add_user(admin, name)
     return identity.principal
+
+
+def all_of(database):
+    with database.read() as tx:
+        return [dict(row) for row in tx.all("SELECT * FROM audit")]
+
+
+def put_back(database, rows):
+    with database.write() as tx:
+        tx.execute("DELETE FROM audit")
+        for row in rows:
+            names = ", ".join(row)
+            tx.execute(f"INSERT INTO audit ({names}) VALUES ({', '.join(':' + name for name in row)})", row)
+
+
+def sealed_anew(tx):
+    """Make every hash follow from the one before it, as a forger would."""
+    seal = ""
+    for entry in SqlAuditStore().after(tx, 1000, 0):
+        made = entry.sealed(seal)
+        values = {"previous": seal, "hash": made, "sequence": entry.sequence}
+        tx.execute("UPDATE audit SET previous = :previous, hash = :hash WHERE sequence = :sequence", values)
+        seal = made
 
 
 def audited(identity, admin):
@@ -490,6 +535,25 @@ class TestAudit:
         assert audit.broken_at() == last
         identity.create_team(admin, "later", ["later"])
         assert audit.broken_at() == last + 1
+
+    @pytest.mark.parametrize("how", ["every field", "two change places", "one again", "one put in", "made anew"])
+    def test_whatever_is_done_to_entries_shows(self, identity, admin, people, database, time, how, record_property):
+        """But for one who writes to the database, and makes hashes and head anew (ADR 7)."""
+        identity.create_team(people("ann"), "air", ["aviation"])
+        audit = Audit(database, SqlAuditStore(), Policy(NoGrants()), time)
+        assert audit.broken_at() is None
+        attempts = FORGERIES[how]
+        for statements in attempts:
+            copied = all_of(database)
+            with database.write() as tx:
+                for statement in statements:
+                    tx.execute(statement)
+                if how == "made anew":
+                    sealed_anew(tx)
+            assert audit.broken_at() is not None, statements
+            put_back(database, copied)
+            assert audit.broken_at() is None
+        record_property("held", ("audit forged", len(attempts), len(attempts)))
 
     def test_an_audit_of_an_older_release_is_taken_as_it_stands(self, tmp_path):
         store = SqlAuditStore()
