@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from ..model import Job
-from . import check
+from . import check, publish
 
-JOBS: tuple[Job, ...] = (*check.JOBS,)
+JOBS: tuple[Job, ...] = (*check.JOBS, *publish.JOBS)
 """What `make bench` runs."""
 
-BIG: tuple[Job, ...] = (*check.BIG,)
+BIG: tuple[Job, ...] = (*check.BIG, *publish.BIG)
 """What `make bench-big` runs besides."""

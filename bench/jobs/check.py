@@ -7,12 +7,9 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-import duckdb
-
 from ..model import OURS, Goal, Job, Work
-from .orders import COLUMNS, descriptor, write_orders
+from .orders import COLUMNS, SQL_TYPES, descriptor, engine, write_orders
 
-_SQL_TYPES = {"integer": "BIGINT", "number": "DOUBLE", "boolean": "BOOLEAN", "date": "DATE", "timestamp": "TIMESTAMP"}
 # The lexical forms that a contract takes (a bare TRY_CAST takes 1.7 as the integer 2, and 'yes' as true), each by the
 # cheaper of a round trip and a regular expression.
 _FORMS = {
@@ -48,11 +45,12 @@ def ours(rows: int, folder: Path) -> Iterator[Work]:
 def statement(rows: int, forms: bool, folder: Path) -> Iterator[Work]:
     """Count the faults with one tolerant DuckDB statement: the same rules, with or without the lexical forms."""
     orders = write_orders(folder / "orders.csv", rows)
-    counts = ", ".join(f"count(*) FILTER ({rule})" for rule in _rules(forms))
-    sql = f"SELECT count(*), {counts} FROM {_source(orders)}"
+    rules = [rule for column in COLUMNS for rule in faults(column, forms)]
+    counts = ", ".join(f"count(*) FILTER ({rule})" for rule in rules)
+    sql = f"SELECT count(*), {counts} FROM {source(repr(str(orders)))}"
 
     def work() -> None:
-        with duckdb.connect() as connection:
+        with engine() as connection:
             (found,) = connection.execute(sql).fetchall()
         assert found[0] == rows
         assert not any(found[1:]), found
@@ -60,20 +58,18 @@ def statement(rows: int, forms: bool, folder: Path) -> Iterator[Work]:
     yield work
 
 
-def _source(orders: Path) -> str:
+def source(file: str) -> str:
+    """Give the SQL that reads every column of a file, a string in SQL, as text."""
     columns = ", ".join(f"'{column['name']}': 'VARCHAR'" for column in COLUMNS)
     dialect = "auto_detect=false, header=true, delim=',', quote='\"', escape='\"'"
-    return f"read_csv('{orders}', {dialect}, columns={{{columns}}})"
+    return f"read_csv({file}, {dialect}, columns={{{columns}}})"
 
 
-def _rules(forms: bool) -> list[str]:
-    return [rule for column in COLUMNS for rule in _rules_of(column, forms)]
-
-
-def _rules_of(column: dict, forms: bool) -> Iterator[str]:
+def faults(column: dict, forms: bool = True) -> Iterator[str]:
+    """Give the SQL conditions of which each tells a fault of a column's text, with or without the lexical forms."""
     name, kind, options = column["name"], column["logicalType"], column.get("logicalTypeOptions", {})
-    value = f"TRY_CAST({name} AS {_SQL_TYPES[kind]})" if kind in _SQL_TYPES else name
-    if kind in _SQL_TYPES:
+    value = f"TRY_CAST({name} AS {SQL_TYPES[kind]})" if kind in SQL_TYPES else name
+    if kind in SQL_TYPES:
         form = f" OR NOT {_FORMS[kind].format(name=name, value=value)}" if forms else ""
         yield f"{name} IS NOT NULL AND ({value} IS NULL{form})"
     if column.get("required"):

@@ -31,7 +31,8 @@ def connect(work: Path, memory: int, threads: int) -> Iterator[Connection]:
     }
     connection = duckdb.connect(":memory:", config=settings)
     try:
-        connection.execute("SET TimeZone = 'UTC'")
+        # In a Python without a script file (a notebook, a child process) DuckDB draws its progress on the output.
+        connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
         yield connection
     finally:
         connection.close()
