@@ -288,7 +288,7 @@ def reached_folders(world, commit, path):
         yield world.forge.at(commit, "/".join(parts[:depth]))[1]
 
 
-SIZE = (2048 if LONG else 300) * MEGA
+SIZE = (1200 if LONG else 300) * MEGA
 
 
 @pytest.mark.parametrize("path", ["south/own/t.csv", README, "south/own/product.json"])
@@ -347,7 +347,7 @@ def test_a_folder_of_a_hundred_thousand_files_ends(world):
     file = blob(world)
     tree = world.forge.tree((FILE, f"{name}.txt", file) for name in names(count))
     commit = world.edit({"south/own": (FOLDER, tree)})
-    heavy_push(world, commit, whole(world, commit), "refused: south/own")
+    heavy_push(world, commit, whole(world, commit), "refused: south/own", "refused: The push changes more files")
 
 
 def test_more_files_than_are_read_at_once_are_refused(world):
