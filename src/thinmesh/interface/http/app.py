@@ -36,13 +36,13 @@ def create_app(platform: Platform, git: GitBridge | None = None) -> App:
 
 def api_of(platform: Platform | None) -> FastAPI:
     """Make the API alone; without a platform it can only tell its OpenAPI document."""
-    # A body without a type is taken as JSON. No browser is signed in here, so that a foreign page gains nothing by it.
-    api = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False, strict_content_type=False)
+    api = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     api.state.platform = platform
     api.state.turns = Turns(platform.settings.query.workers if platform else 1)
     api.state.rates = Rates(platform.settings.server.rate_limit if platform else 1)
     for plane in (identity, product, query, exchange, operations):
-        api.include_router(plane.router)
+        # Their routes themselves: an included router matches a request twice, through layers of its own.
+        api.router.routes.extend(plane.router.routes)
     _add_documents(api)
     _add_errors(api)
     return api

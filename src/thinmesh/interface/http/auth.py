@@ -10,6 +10,7 @@ from fastapi import Depends, Request
 from fastapi.openapi.models import HTTPBase as BasicModel
 from fastapi.openapi.models import HTTPBearer as BearerModel
 from fastapi.security.base import SecurityBase
+from starlette.concurrency import run_in_threadpool
 
 from thinmesh.interface.platform import Platform
 from thinmesh.kernel.errors import NotSignedIn
@@ -66,10 +67,16 @@ def _authenticated(platform: Platform, request: Request, basic: bool, door: str)
 
 def caller_of(request: Request, *, basic: bool = False) -> Principal:
     """Authenticate a request, once."""
-    known: Principal | None = getattr(request.state, _CALLER, None)
+    known = known_caller(request)
     if known is None:
         known = sign_in(platform_of(request), request.app.state.rates, request, basic=basic)
         setattr(request.state, _CALLER, known)
+    return known
+
+
+def known_caller(request: Request) -> Principal | None:
+    """Tell who was found to send this request, before."""
+    known: Principal | None = getattr(request.state, _CALLER, None)
     return known
 
 
@@ -100,8 +107,10 @@ class _Token(SecurityBase):
         self.scheme_name = "token"
         self._basic = basic
 
-    def __call__(self, request: Request) -> Principal:
-        return caller_of(request, basic=self._basic)
+    async def __call__(self, request: Request) -> Principal:
+        # Who sent a body is known before it is read: no thread is asked again.
+        known = known_caller(request)
+        return known if known else await run_in_threadpool(caller_of, request, basic=self._basic)
 
 
 class _Password(SecurityBase):
@@ -118,7 +127,7 @@ class _Password(SecurityBase):
 _password = _Password()
 
 
-def _for_data(caller: Annotated[Principal, Depends(_Token(basic=True))]) -> Principal:
+async def _for_data(caller: Annotated[Principal, Depends(_Token(basic=True))]) -> Principal:
     return caller
 
 

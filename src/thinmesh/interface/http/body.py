@@ -118,7 +118,13 @@ class _Steady:
 
 
 class JsonRoute(APIRoute):
-    """A route whose body, where it takes one, is JSON."""
+    """A route whose body, where it takes one, is JSON, also where its type is not said.
+
+    No browser is signed in here, so that a foreign page gains nothing by it.
+    """
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **{**options, "strict_content_type": False})
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Give the handler, with the body's type judged before it."""

@@ -34,11 +34,11 @@ def _statement_answers() -> dict[int | str, dict[str, Any]]:
 async def run(request: Request, platform: ThePlatform, caller: Caller, statement: schemas.NewStatement) -> Response:
     """Run one read-only statement and stream its answer, in the format that Accept names. Hanging up cancels it."""
     chosen = format_of(request.headers.get("accept"))
-    id = statement.id or secrets.token_hex(8)
+    id, fresh = statement.id or secrets.token_hex(8), statement.id is None
     try:
         return await answer(
             request,
-            lambda: platform.queries.run(caller, statement.sql, id, statement.limit, chosen),
+            lambda: platform.queries.run(caller, statement.sql, id, statement.limit, chosen, fresh),
             lambda: platform.queries.cancel(caller, id),
         )
     except MeshError as error:

@@ -27,6 +27,9 @@ _log = structlog.get_logger("thinmesh.http")
 # more than the engine lets wait and run at once: whoever is one too many is told so, and never waits for a thread.
 _limiters: dict[asyncio.AbstractEventLoop, anyio.CapacityLimiter] = {}
 _THREADS = 512
+# So many bytes of an answer are waited for before it begins. No rows wait for others: the engine's first batch is
+# longer, or the whole answer.
+_SHORT = 64 << 10
 
 
 def format_of(accept: str | None, allowed: Mapping[str, str] = FORMATS, default: str = "json") -> str:
@@ -76,24 +79,25 @@ async def answer(
     cancel: Callable[[], Any] | None,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """Run a statement and give its streamed answer; a client that goes away ends it.
+    """Run a statement and give its answer, a long one streamed; a client that goes away ends it.
 
     `start` gives the execution once its first rows are there; `cancel` ends it from another thread until then.
     """
     gone = asyncio.create_task(_gone(request.receive))
-    work = asyncio.ensure_future(in_thread(start))
+    work = asyncio.ensure_future(in_thread(lambda: _begin(start)))
     try:
         await asyncio.wait({gone, work}, return_when=asyncio.FIRST_COMPLETED)
         if not work.done() and cancel is not None:
             await in_thread(lambda: _quietly(cancel))
-        execution = await work
-        first = await in_thread(lambda: _first(execution))
+        execution, first, whole = await work
     finally:
         gone.cancel()
-    platform, caller = platform_of(request), await in_thread(lambda: caller_of(request, basic=True))
-    return StatementResponse(
-        execution, first, lambda: _quietly(lambda: platform.queries.cancel(caller, execution.statement)), headers or {}
-    )
+    named = {STATEMENT_HEADER: execution.statement, **(headers or {})}
+    if whole:
+        return Response(first, 200, named, execution.media_type)
+    platform, caller = platform_of(request), caller_of(request, basic=True)
+    end = lambda: _quietly(lambda: platform.queries.cancel(caller, execution.statement))  # noqa: E731
+    return StatementResponse(execution, first, end, named)
 
 
 async def _gone(receive: Receive) -> None:
@@ -107,13 +111,23 @@ def _quietly(cancel: Callable[[], Any]) -> None:
         cancel()
 
 
-def _first(execution: Execution) -> bytes:
-    """Read the first piece: what fails before it is a problem document. Nothing is left running then."""
+def _begin(start: Callable[[], Execution]) -> tuple[Execution, bytes, bool]:
+    """Run a statement and read its answer as far as it is short: what fails until then is a problem document.
+
+    Gives the execution, the bytes read, and whether they are the whole answer; nothing is left running then.
+    """
+    execution = start()
+    first = bytearray()
     try:
-        return next(execution.chunks(), b"")
+        for chunk in execution.chunks():
+            first += chunk
+            if len(first) >= _SHORT:
+                return execution, bytes(first), False
     except BaseException:
         execution.close()
         raise
+    execution.close()
+    return execution, bytes(first), True
 
 
 class StatementResponse(Response):
@@ -125,7 +139,7 @@ class StatementResponse(Response):
         self._execution = execution
         self._first = first
         self._cancel = cancel
-        super().__init__(None, 200, {STATEMENT_HEADER: execution.statement, **headers}, execution.media_type)
+        super().__init__(None, 200, headers, execution.media_type)
         del self.headers["content-length"]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -63,19 +63,25 @@ class Queries:
         log.interrupted()
 
     def run(
-        self, caller: Principal, sql: str, id: str | None = None, limit: int | None = None, format: str = "json"
+        self,
+        caller: Principal,
+        sql: str,
+        id: str | None = None,
+        limit: int | None = None,
+        format: str = "json",
+        fresh: bool = False,
     ) -> Execution:
         """Run one reading statement; returns when its first rows are there.
 
-        `id`, chosen by the caller, lets another call cancel it. `limit` caps the rows; JSON without one stops at
-        10,000. Raises Malformed, TooLarge, Unsupported, Conflict (an id used before), Refused, NotFound, NotAllowed,
-        TooManyRequests, Temporary.
+        `id`, chosen by the caller, lets another call cancel it; one drawn at random is `fresh`, and not looked for in
+        the log. `limit` caps the rows; JSON without one stops at 10,000. Raises Malformed, TooLarge, Unsupported,
+        Conflict (an id used before), Refused, NotFound, NotAllowed, TooManyRequests, Temporary.
         """
         _check_request(sql, id, limit, format)
         _may_query(caller)
         if limit is None and format == "json":
             limit = JSON_ROWS
-        if id is not None:
+        if id is not None and not fresh:
             self._recorder.flush()
             if self._log.find(caller.user, id):
                 raise _id_taken(id)

@@ -12,6 +12,9 @@ from .backend import StatementLog
 from .model import Statement
 
 _RETRY_SECONDS = 1.0
+# Entries gather for so long, unless somebody waits for them: each batch is one durable transaction, and a statement
+# that begins and ends meanwhile is one entry of it.
+_GATHER_SECONDS = 0.05
 # While the disk is full, so many entries are kept in memory; the oldest go first beyond that, and are counted.
 _KEPT = 100_000
 
@@ -25,6 +28,7 @@ class Recorder:
         self._condition = threading.Condition()
         self._written = 0
         self._added = 0
+        self._awaited = 0
         self._closed = False
         self._thread: threading.Thread | None = None
         self.lost = 0
@@ -41,12 +45,14 @@ class Recorder:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._writing, name="query-log", daemon=True)
                 self._thread.start()
-            self._condition.notify_all()
+            if len(self._entries) == 1:
+                self._condition.notify_all()
 
     def flush(self, seconds: float = 5.0) -> None:
         """Wait until what was added before is written, or the time is over."""
         with self._condition:
-            wanted = self._added
+            wanted = self._awaited = self._added
+            self._condition.notify_all()
             self._condition.wait_for(_reached(self, wanted), seconds)
 
     def close(self, patience: float = 5.0) -> None:
@@ -69,10 +75,11 @@ class Recorder:
                 self._condition.wait_for(lambda: self._entries or self._closed)
                 if not self._entries:
                     return
+                self._condition.wait_for(lambda: self._closed or self._awaited > self._written, _GATHER_SECONDS)
                 batch = list(self._entries)
                 self._entries.clear()
             try:
-                self._log.record(batch)
+                self._log.record(list({(one.user, one.id): one for one in batch}.values()))
             except MeshError:
                 self._return(batch)
                 continue

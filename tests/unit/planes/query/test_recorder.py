@@ -70,3 +70,12 @@ def test_what_cannot_be_written_at_the_end_is_counted():
 
 def test_closing_one_that_never_wrote_does_nothing():
     Recorder(Log()).close()
+
+
+def test_a_statement_that_ends_at_once_is_one_entry_in_its_last_state():
+    log = Log()
+    recorder = Recorder(log)
+    for state in ("running", "done"):
+        recorder.add(entry(1, state))
+    recorder.close()
+    assert [one.state for one in log.written] == ["done"]

@@ -1,4 +1,4 @@
-"""How rows leave the worker: as SQL projections, so that DuckDB's threads write CSV and JSON, not Python.
+"""How rows leave the worker: as SQL projections, so that DuckDB's threads bring them to their types and write CSV.
 
 Every result type is brought to one of the fixed list (INTERFACE, *HTTP*): what has no place there becomes text, nested
 values become JSON text.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-_INTEGERS = {"TINYINT", "SMALLINT", "INTEGER", "UTINYINT", "USMALLINT", "UINTEGER"}
+INTEGERS = {"TINYINT", "SMALLINT", "INTEGER", "UTINYINT", "USMALLINT", "UINTEGER"}
 _WIDE_INTEGERS = {"BIGINT", "UBIGINT", "HUGEINT"}
 _PLAIN = {
     "BOOLEAN": "boolean",
@@ -27,8 +27,6 @@ _PLAIN = {
     "BLOB": "binary",
 }
 _NESTED = re.compile(r"(STRUCT|MAP|UNION|VARIANT)\b|.*\]$", re.DOTALL)
-# 2^53: beyond it a JSON reader's double loses digits.
-_EXACT = 9007199254740992
 
 
 def quoted(name: str) -> str:
@@ -43,7 +41,7 @@ def text(value: str) -> str:
 
 def result_type(sql_type: str) -> str:
     """Give the type of the fixed list for a DuckDB type."""
-    if sql_type in _INTEGERS or sql_type in _WIDE_INTEGERS:
+    if sql_type in INTEGERS or sql_type in _WIDE_INTEGERS:
         return "integer"
     if sql_type.startswith("DECIMAL("):
         return sql_type.lower().replace(" ", "")
@@ -54,9 +52,9 @@ def result_type(sql_type: str) -> str:
 
 def plain(column: str, sql_type: str) -> str:
     """Write the expression that brings a column to its type of the fixed list, for Arrow and Parquet."""
-    if sql_type in _INTEGERS or sql_type == "UBIGINT":
+    if sql_type in INTEGERS or sql_type == "UBIGINT":
         # Every integer of the mesh is a BIGINT; what does not fit one stays exact.
-        return f"CAST({column} AS {'BIGINT' if sql_type in _INTEGERS else 'DECIMAL(20,0)'})"
+        return f"CAST({column} AS {'BIGINT' if sql_type in INTEGERS else 'DECIMAL(20,0)'})"
     if sql_type == "HUGEINT":
         return f"CAST({column} AS DECIMAL(38,0))"
     if sql_type == "FLOAT":
@@ -70,11 +68,6 @@ def plain(column: str, sql_type: str) -> str:
     if sql_type in _PLAIN or sql_type == "BIGINT" or sql_type.startswith("DECIMAL("):
         return column
     return f"CAST({column} AS VARCHAR)"
-
-
-def is_plain(sql_type: str) -> bool:
-    """Tell whether a column needs no expression for Arrow and Parquet."""
-    return plain("x", sql_type) == "x"
 
 
 def _moment(column: str, sql_type: str) -> str:
@@ -95,8 +88,8 @@ def _number(column: str) -> str:
     )
 
 
-def _bare(column: str, sql_type: str) -> str:
-    """Write a value as text, not quoted in any way."""
+def bare(column: str, sql_type: str) -> str:
+    """Write the expression of a value as text, not quoted in any way."""
     kind = result_type(sql_type)
     if kind == "double":
         return _number(column)
@@ -109,35 +102,14 @@ def _bare(column: str, sql_type: str) -> str:
     return column if sql_type == "VARCHAR" else f"CAST({column} AS VARCHAR)"
 
 
-def _json_value(column: str, sql_type: str) -> str:
-    kind, bare = result_type(sql_type), _bare(column, sql_type)
-    if sql_type in _INTEGERS or kind == "boolean":
-        written = bare
-    elif kind == "integer":
-        written = f"CASE WHEN {column} BETWEEN -{_EXACT} AND {_EXACT} THEN {bare} ELSE '\"' || {bare} || '\"' END"
-    elif kind == "double":
-        written = f"CASE WHEN isfinite({column}) THEN {bare} ELSE '\"' || {bare} || '\"' END"
-    elif kind in ("date", "time", "timestamp", "timestamptz", "binary") or kind.startswith("decimal"):
-        written = f"'\"' || {bare} || '\"'"
-    else:
-        written = f"CAST(to_json(CAST({bare} AS VARCHAR)) AS VARCHAR)"
-    return f"coalesce({written}, 'null')"
-
-
-def json_row(columns: Sequence[str], types: Sequence[str]) -> str:
-    """Write the expression of one row as `,[…]` and a newline."""
-    values = " || ',' || ".join(_json_value(column, kind) for column, kind in zip(columns, types, strict=True))
-    return f"',[' || {values} || ']' || chr(10)"
-
-
 def _csv_value(column: str, sql_type: str) -> str:
-    bare = _bare(column, sql_type)
+    found = bare(column, sql_type)
     if result_type(sql_type) not in ("string", "json"):
-        return f"coalesce({bare}, '')"
-    special = " OR ".join(f"contains({bare}, {mark})" for mark in ("','", "'\"'", "chr(10)", "chr(13)"))
+        return f"coalesce({found}, '')"
+    special = " OR ".join(f"contains({found}, {mark})" for mark in ("','", "'\"'", "chr(10)", "chr(13)"))
     return (
-        f"CASE WHEN {bare} IS NULL THEN '' WHEN {bare} = '' OR {special} "
-        f"THEN '\"' || replace({bare}, '\"', '\"\"') || '\"' ELSE {bare} END"
+        f"CASE WHEN {found} IS NULL THEN '' WHEN {found} = '' OR {special} "
+        f"THEN '\"' || replace({found}, '\"', '\"\"') || '\"' ELSE {found} END"
     )
 
 

@@ -20,6 +20,8 @@ from .queue import Queue
 from .run import DuckdbRun
 
 _TICK_SECONDS, _REST_SECONDS = 0.1, 5.0
+# So many ticks without a statement, and the watch rests: it is not woken for every one of a series.
+_TICKS_BEFORE_REST = 20
 _PARSED_KEPT = 1000
 _PARSED_BYTES = 8192
 
@@ -52,6 +54,7 @@ class DuckdbEngine:
         self._lock = threading.Lock()
         self._wake = threading.Condition(self._lock)
         self._closed = False
+        self._resting = False
         self._watch: threading.Thread | None = None
         self._walls: Mapping[str, str] = {}
         self._version = ""
@@ -131,7 +134,7 @@ class DuckdbEngine:
             if self._watch is None:
                 self._watch = threading.Thread(target=self._watching, name="query-watch", daemon=True)
                 self._watch.start()
-            if len(self._runs) == 1:
+            if self._resting:
                 self._wake.notify_all()
 
     def dismiss(self, run: DuckdbRun) -> None:
@@ -141,9 +144,13 @@ class DuckdbEngine:
 
     def _watching(self) -> None:
         """Stop statements whose time is over, end idle workers."""
+        idle = 0
         while True:
             with self._lock:
-                self._wake.wait(_TICK_SECONDS if self._runs else _REST_SECONDS)
+                idle = 0 if self._runs else idle + 1
+                self._resting = idle > _TICKS_BEFORE_REST
+                self._wake.wait(_REST_SECONDS if self._resting else _TICK_SECONDS)
+                self._resting = False
                 if self._closed:
                     return
                 runs = list(self._runs)

@@ -15,7 +15,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from . import encode, evolution, sandbox
+from . import encode, evolution, json_rows, sandbox
 from .screen import CATALOG_SCHEMA, Screened, screen
 
 Write = Callable[[memoryview], None]
@@ -167,6 +167,13 @@ class Answer:
             relation = relation.limit(self._limit + 1)
         return relation.to_arrow_reader(batch_rows)
 
+    def _projection(self, expression: Callable[[str, str], str]) -> str | None:
+        """Write the expressions of all columns; nothing where each is the column itself."""
+        pairs = list(zip(self._internal(), self.types, strict=True))
+        if all(expression(*pair) == pair[0] for pair in pairs):
+            return None
+        return ", ".join(f"{expression(*pair)} AS {pair[0]}" for pair in pairs)
+
     def _internal(self) -> list[str]:
         return [f"c{number}" for number in range(len(self.names))]
 
@@ -183,21 +190,20 @@ class Answer:
                 if self.truncated:
                     return
 
-    def text(self, format: str) -> Iterator[memoryview]:
-        """Give the answer as CSV (with header) or as the rows of a JSON array, each with a comma before."""
-        row = encode.csv_row if format == "csv" else encode.json_row
-        if format == "csv":
-            yield memoryview(encode.csv_header(self.names))
-        for batch in self._cut(self._reader(row(self._internal(), self.types), _TEXT_BATCH_ROWS)):
+    def csv(self) -> Iterator[memoryview]:
+        """Give the answer as CSV with a header."""
+        yield memoryview(encode.csv_header(self.names))
+        for batch in self._cut(self._reader(encode.csv_row(self._internal(), self.types), _TEXT_BATCH_ROWS)):
             yield _text_of(batch.column(0))
+
+    def json(self) -> Iterator[memoryview]:
+        """Give the answer as the rows of a JSON array, each with a comma before."""
+        for batch in self._cut(self._reader(self._projection(json_rows.source), _TEXT_BATCH_ROWS)):
+            yield memoryview(json_rows.write(batch, self.types))
 
     def batches(self) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
         """Give the answer as record batches of the fixed types, under the answer's own names."""
-        projection = None
-        if not all(map(encode.is_plain, self.types)):
-            pairs = zip(self._internal(), self.types, strict=True)
-            projection = ", ".join(f"{encode.plain(column, kind)} AS {column}" for column, kind in pairs)
-        reader = self._reader(projection, BATCH_ROWS)
+        reader = self._reader(self._projection(encode.plain), BATCH_ROWS)
         schema = pa.schema([field.with_name(name) for field, name in zip(reader.schema, self.names, strict=True)])
         return schema, self._cut(reader)
 

@@ -180,7 +180,7 @@ def _pieces(answer: Answer, format: str) -> Iterator[memoryview]:
         return _arrow(answer)
     if format == "parquet":
         return _parquet(answer)
-    return answer.text(format)
+    return answer.csv() if format == "csv" else answer.json()
 
 
 def _arrow(answer: Answer) -> Iterator[memoryview]:

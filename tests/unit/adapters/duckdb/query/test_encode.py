@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from thinmesh.adapters.duckdb.query import encode
+from thinmesh.adapters.duckdb.query import encode, json_rows
 
 CONNECTION = duckdb.connect(config={"threads": 1, "async_threads": 0})
 CONNECTION.execute("SET TimeZone = 'UTC'")
@@ -32,11 +32,19 @@ VALUES = {
 }
 
 
-def written(row, kind, value):
-    [[text]] = CONNECTION.execute(
-        f"SELECT {row(['x'], [kind])} FROM (SELECT CAST($1 AS {kind}) AS x)", [value]
-    ).fetchall()
-    return text
+def as_csv(kind, *values):
+    found = CONNECTION.execute(
+        f"SELECT {encode.csv_row(['x'], [kind])} FROM (SELECT unnest(CAST($1 AS {kind}[])) AS x)",
+        [values],
+    )
+    return "".join(text for (text,) in found.fetchall())
+
+
+def as_json(kind, *values):
+    found = CONNECTION.sql(
+        f"SELECT {json_rows.source('x', kind)} FROM (SELECT unnest(CAST($1 AS {kind}[])) AS x)", params=[values]
+    )
+    return b"".join(json_rows.write(batch, [kind]) for batch in found.to_arrow_table().to_batches()).decode()
 
 
 def same(kind, value, found):
@@ -59,23 +67,36 @@ def same(kind, value, found):
 @given(data=st.data())
 def test_values_come_back_from_both_formats(kind, data):
     value = data.draw(VALUES[kind])
-    [found] = json.loads(written(encode.json_row, kind, value)[1:])
+    [found] = json.loads(as_json(kind, value)[1:])
     assert same(kind, value, found)
-    [[found]] = csv.reader(io.StringIO(written(encode.csv_row, kind, value), newline=""))
+    [[found]] = csv.reader(io.StringIO(as_csv(kind, value), newline=""))
     assert same(kind, value, found)
 
 
 @pytest.mark.parametrize("kind", VALUES)
 def test_null_is_null_everywhere(kind):
-    assert written(encode.json_row, kind, None) == ",[null]\n"
-    assert written(encode.csv_row, kind, None) == "\n"
+    assert as_json(kind, None) == ",[null]\n"
+    assert as_csv(kind, None) == "\n"
 
 
 @settings(max_examples=100, deadline=None)
 @given(st.integers(-(2**63), 2**63 - 1))
 def test_integers_are_numbers_as_long_as_a_double_holds_them(value):
-    [found] = json.loads(written(encode.json_row, "BIGINT", value)[1:])
+    [found] = json.loads(as_json("BIGINT", value)[1:])
     assert isinstance(found, int) == (abs(value) <= 2**53)
+
+
+@pytest.mark.parametrize("kind", ["UBIGINT", "HUGEINT", "INTEGER"])
+def test_integers_of_any_width_are_numbers(kind):
+    assert as_json(kind, 7, None, 0) == ",[7]\n,[null]\n,[0]\n"
+
+
+@pytest.mark.parametrize("kind", ["FLOAT", "DOUBLE"])
+def test_a_float_shows_its_own_digits_and_what_is_no_number_has_a_name(kind):
+    values = (0.1, math.nan, math.inf, -math.inf, 1e20, None)
+    assert json.loads("[" + as_json(kind, *values)[1:] + "]") == [
+        [0.1], ["NaN"], ["Infinity"], ["-Infinity"], [1e20], [None]
+    ]  # fmt: skip
 
 
 @settings(max_examples=100, deadline=None)
@@ -86,8 +107,8 @@ def test_a_header_reads_back(names):
 
 
 def test_the_empty_text_is_quoted_and_plain_text_is_not():
-    assert written(encode.csv_row, "VARCHAR", "") == '""\n'
-    assert written(encode.csv_row, "VARCHAR", "plain text") == "plain text\n"
+    assert as_csv("VARCHAR", "") == '""\n'
+    assert as_csv("VARCHAR", "plain text") == "plain text\n"
 
 
 @pytest.mark.parametrize(
