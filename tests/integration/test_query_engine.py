@@ -478,3 +478,38 @@ def test_a_refused_statement_costs_no_worker(engine, lake):
         failure(Refused, ask(engine, sql, user=user))
     assert rows(ask(engine, "SELECT 2", user=user)) == [[2]]
     assert engine.pool.counts()["started"] == before
+
+
+# What a worker is bound to.
+
+
+def bound(engine, sql, table, *others, user):
+    return engine.submit(Job(user, sql, "json", None, 30.0, lambda _: Binding((table,), others=others)))
+
+
+def test_statements_over_different_tables_of_a_product_share_a_worker(engine, lake):
+    orders = table_of(lake, [ID], write(lake, "shop", "orders", [ID], [(1,)]))
+    items = table_of(lake, [ID], write(lake, "shop", "items", [ID], [(2,)]), table="items")
+    user = idle_user(engine)
+    assert rows(bound(engine, "SELECT * FROM shop.orders", orders, items, user=user)) == [[1]]
+    before = engine.pool.counts()["started"]
+    assert rows(bound(engine, "SELECT * FROM shop.items", items, orders, user=user)) == [[2]]
+    assert engine.pool.counts()["started"] == before
+
+
+def test_a_missing_file_is_the_matter_of_those_who_name_its_table(engine, lake):
+    orders = table_of(lake, [ID], write(lake, "shop", "orders", [ID], [(1,)]))
+    lost = table_of(lake, [ID], lake / "gone.parquet", table="lost")
+    user = idle_user(engine)
+    assert rows(bound(engine, "SELECT * FROM shop.orders", orders, lost, user=user)) == [[1]]
+    assert "shop.lost" in failure(Temporary, bound(engine, "SELECT * FROM shop.lost", lost, orders, user=user)).detail
+    assert rows(bound(engine, "SELECT * FROM shop.orders", orders, lost, user=user)) == [[1]]
+
+
+def test_a_table_that_may_be_read_no_more_is_in_no_worker(engine, lake):
+    orders = table_of(lake, [ID], write(lake, "shop", "orders", [ID], [(1,)]))
+    closed = table_of(lake, [ID], write(lake, "vault", "gold", [ID], [(3,)]), product="vault", table="gold")
+    user = idle_user(engine)
+    assert rows(bound(engine, "SELECT * FROM vault.gold", closed, orders, user=user)) == [[3]]
+    # The statement is let through as one that names only what is still allowed: the worker must not know more.
+    failure(Refused, bound(engine, "SELECT * FROM vault.gold", orders, user=user))

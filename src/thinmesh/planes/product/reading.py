@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from thinmesh.kernel.database import Transaction
 from thinmesh.kernel.policy import Action, Principal, ProductFacts
@@ -14,6 +14,9 @@ from .model import Snapshot
 from .operations import state_of
 from .registration import live_product, unknown
 
+# Tables and files of a statement's products that it does not name, counted together.
+_MOST_OTHERS = 64
+
 
 class Reading:
     """Finds snapshots, and asks the policy for each."""
@@ -22,15 +25,24 @@ class Reading:
         self._backends = backends
 
     def snapshots(self, caller: Principal, names: Sequence[tuple[str, str]]) -> list[Snapshot]:
-        """Give the tables named as (product, table), all of one state.
+        """Give the tables named as (product, table), then the others of their products where those are few.
 
-        Raises NotFound with the nearest name, Retired, or NotAllowed where a grant is missing.
+        All are of one state. Raises NotFound with the nearest name, Retired, or NotAllowed where a grant is missing.
         """
         with self._backends.database.read() as tx:
             products = {product: live_product(self._backends, tx, product) for product, _ in dict.fromkeys(names)}
             for product in products.values():
                 self._backends.policy.require(caller, Action.READ_DATA, product=facts(product))
-        return [self._snapshot(products[product], table) for product, table in names]
+        found = [self._snapshot(products[product], table) for product, table in names]
+        return found + self._others(products.values(), set(names))
+
+    def _others(self, products: Iterable[Product], named: Collection[tuple[str, str]]) -> list[Snapshot]:
+        """Give the tables that are not named, or none where they have many files: who takes them opens each."""
+        pairs = [(product, name) for product in products for name in product.tables]
+        others = [(product, name) for product, name in pairs if (product.name, name) not in named]
+        if sum(1 + len(product.tables[name].files) for product, name in others) > _MOST_OTHERS:
+            return []
+        return [self._snapshot(product, name) for product, name in others]
 
     def readable(self, caller: Principal) -> list[Snapshot]:
         """Give every table whose data the caller may read, without its files."""

@@ -15,7 +15,7 @@ class TableCatalog(Protocol):
     """The tables of the mesh, as one caller may see them."""
 
     def resolve(self, caller: Principal, names: Sequence[TableName]) -> Sequence[ReadableTable]:
-        """Give the tables named, in order, all of one consistent state.
+        """Give the tables named, in order, all of one consistent state; others of their products may follow.
 
         Names are matched as written in lower case. Raises NotFound (with the nearest name), Retired, or NotAllowed
         for a table whose data the caller may not read.

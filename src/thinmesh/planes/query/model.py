@@ -87,11 +87,15 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """What a statement runs over: the tables it names, and every table the caller may see where it asks for them."""
+    """What a statement runs over: the tables it names, and every table the caller may see where it asks for them.
+
+    `others` are further tables that this caller may read now: an engine may prepare them for the next statement.
+    """
 
     tables: tuple[ReadableTable, ...] = ()
     visible: tuple[ReadableTable, ...] | None = None
     answer: Answer | None = None
+    others: tuple[ReadableTable, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -202,8 +202,9 @@ class Queries:
             return Binding(answer=Answer(("product", "table", "description"), tuple(rows)))
         if parsed.kind == "describe":
             return Binding(answer=_described(self._catalog.describe(caller, parsed.tables[0])))
-        tables = tuple(self._catalog.resolve(caller, parsed.tables)) if parsed.tables else ()
-        return Binding(tables, tuple(self._catalog.readable(caller)) if parsed.catalog else None)
+        found = tuple(self._catalog.resolve(caller, parsed.tables)) if parsed.tables else ()
+        tables, others = found[: len(parsed.tables)], found[len(parsed.tables) :]
+        return Binding(tables, tuple(self._catalog.readable(caller)) if parsed.catalog else None, others=others)
 
     def _find(self, caller: Principal, id: str) -> tuple[Statement, Run | None]:
         _may_query(caller)

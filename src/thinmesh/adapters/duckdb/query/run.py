@@ -154,6 +154,7 @@ class DuckdbRun:
             channel.RUN,
             {
                 "sql": verdict["sql"],
+                "tables": [[table.product, table.table] for table in binding.tables],
                 "kind": kind,
                 "analyze": verdict["analyze"],
                 "format": self._job.format,
@@ -297,7 +298,7 @@ def _bound(binding: Binding) -> tuple[str, dict[str, Any]]:
             "columns": [[column.id, column.name, _kind(column)] for column in table.columns],
             "files": [str(path) for path in table.files],
         }
-        for table in sorted(binding.tables, key=lambda one: (one.product, one.table))
+        for table in sorted((*binding.tables, *binding.others), key=lambda one: (one.product, one.table))
     ]
     visible = None if binding.visible is None else [_seen(table) for table in binding.visible]
     answer = {"columns": binding.answer.columns, "rows": binding.answer.rows} if binding.answer else None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,7 @@ class Session:
         self._memory = memory
         self._scratch = scratch
         self._bound = False
+        self._unreadable: set[tuple[str, str]] = set()
         # One thread until the files are fenced in: threads started later inherit the fence.
         self.connection = duckdb.connect(":memory:", config={"threads": 1, "async_threads": 0})
         folder = encode.text(str(scratch)) if scratch else "''"
@@ -66,7 +67,7 @@ class Session:
         return screen(self.connection, sql)
 
     def bind(self, binding: Mapping[str, Any]) -> None:
-        """Make the views of one statement's tables and lock the database.
+        """Make the views of tables that one user may read, and lock the database.
 
         `binding`: `tables` [{product, table, columns [[id, name, type]], files}], `visible` (the same without files, or
         null), `answer` {columns, rows} or null.
@@ -74,8 +75,13 @@ class Session:
         if self._bound:
             raise RuntimeError("a session is bound once")
         self._bound = True
-        descriptors = [self._view(table) for table in binding["tables"]]
-        opened = [descriptor for group in descriptors for descriptor in group]
+        opened: list[int] = []
+        for table in binding["tables"]:
+            try:
+                opened += self._view(table)
+            except (FileNotFoundError, evolution.Unreadable):
+                # That is the matter of the statements that name it.
+                self._unreadable.add((table["product"], table["table"]))
         if binding.get("visible") is not None:
             self._catalog(binding["visible"])
         if binding.get("answer"):
@@ -138,6 +144,11 @@ class Session:
         """Give the plan of a statement as rows of texts."""
         word = "EXPLAIN ANALYZE" if analyze else "EXPLAIN"
         return [list(map(str, row)) for row in self.connection.execute(f"{word} {sql}").fetchall()]
+
+    def require(self, tables: Iterable[tuple[str, str]]) -> None:
+        """Raise Unreadable where a file of one of these (product, table) could not be read."""
+        if not self._unreadable.isdisjoint(tables):
+            raise evolution.Unreadable
 
     def query(self, sql: str, limit: int | None) -> Answer:
         """Bind a statement that `screen` let through; nothing runs before the answer is read."""

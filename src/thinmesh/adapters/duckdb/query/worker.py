@@ -122,7 +122,7 @@ def _answer(sock: socket.socket, session: Session, kind: int, message: dict[str,
         _fail(sock, type(error).__name__, str(error), "")
     except Broken as error:
         _fail(sock, error.kind, error.detail, "")
-    except (FileNotFoundError, Unreadable):
+    except Unreadable:
         _fail(sock, "missing", "", "")
     except (MemoryError, pa.ArrowMemoryError):
         _fail(sock, "OutOfMemoryException", "", "")
@@ -140,11 +140,12 @@ def _fail(sock: socket.socket, kind: str, detail: str, help: str) -> None:
 def _run(sock: socket.socket, session: Session, message: dict[str, Any]) -> None:
     """Run one statement and send columns, rows and the end.
 
-    `message`: sql, kind (select, explain, answer), analyze, format, limit, cpu (seconds it may take). The columns go
-    out with the first rows, so that most errors come before any of the answer.
+    `message`: sql, tables (those it names), kind (select, explain, answer), analyze, format, limit, cpu (seconds it may
+    take). The columns go out with the first rows, so that most errors come before any of the answer.
     """
     hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
     resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(_cpu_seconds() + message["cpu"]), hard))
+    session.require((product, table) for product, table in message["tables"])
     sql = message["sql"]
     if message["kind"] == "explain":
         rows = session.explain(sql, message["analyze"])
