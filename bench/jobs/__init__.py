@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from ..model import Job
-from . import check, publish
+from . import aggregate, check, publish, stream, tpch
 
-JOBS: tuple[Job, ...] = (*check.JOBS, *publish.JOBS)
+JOBS: tuple[Job, ...] = (*check.JOBS, *publish.JOBS, *aggregate.JOBS, *tpch.JOBS, *stream.JOBS)
 """What `make bench` runs."""
 
-BIG: tuple[Job, ...] = (*check.BIG, *publish.BIG)
+BIG: tuple[Job, ...] = (*check.BIG, *publish.BIG, *tpch.BIG, *stream.BIG)
 """What `make bench-big` runs besides."""
