@@ -157,16 +157,21 @@ class StatementResponse(Response):
                 await in_thread(self._execution.close)
 
     async def _send(self, scope: Scope, send: Send) -> None:
+        """Send piece by piece; the next one is read while one is sent."""
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        chunks = self._execution.chunks()
         chunk: bytes | None = self._first
         try:
             while chunk is not None:
-                if chunk:
+                coming = asyncio.ensure_future(in_thread(self._next))
+                try:
                     await send({"type": "http.response.body", "body": chunk, "more_body": True})
-                chunk = await in_thread(lambda: next(chunks, None))
+                finally:
+                    chunk = await coming
         except MeshError as error:
             why = error.detail
             _log.warning("answer broken off", request=request_id(scope), statement=self._execution.statement, why=why)
             raise StreamBroken from error
         await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    def _next(self) -> bytes | None:
+        return next(self._execution.chunks(), None)
