@@ -103,16 +103,23 @@ def served(home: Path, prepare: Callable[[Path], None] | None = None, **settings
 def floor(bin: Path, folder: Path, app: str, **environment: str) -> Iterator[str]:
     """Serve an ASGI app, given as source with the name `app` in it, with granian; gives the URL."""
     (folder / "floor.py").write_text(app)
-    with closing(socket.create_server(("127.0.0.1", 0))) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     arguments = ["--interface", "asgi", "--host", "127.0.0.1", "--port", str(port), "--workers", "1", "--no-ws"]
     command = [str(bin / "granian"), *arguments, "--log-level", "error", "--working-dir", str(folder), "floor:app"]
     with process(command, {**os.environ, **environment}):
-        _await(port)
+        await_port(port)
         yield f"http://127.0.0.1:{port}"
 
 
-def _await(port: int) -> None:
+def free_port() -> int:
+    """Find a TCP port that nobody listens on."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as free:
+        port: int = free.getsockname()[1]
+        return port
+
+
+def await_port(port: int) -> None:
+    """Wait until somebody listens."""
     deadline = time.monotonic() + 30
     while True:
         try:

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import csv
 import itertools
 import json
+import os
+import re
+import sqlite3
+import subprocess
+import urllib.parse
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ..model import OURS, Goal, Job, Work
-from ..served import Client, command, floor, latencies, served
+from ..model import OURS, Goal, Job, Side, Work
+from ..served import Client, await_port, command, floor, free_port, latencies, process, served
 from ..tools import tools
-from .orders import descriptor, write_orders
+from .orders import COLUMNS, descriptor, write_orders
 
 _ROWS = 1_000_000
 _ASKED = 200
 _FLOOR = ("granian==2.8.7", "starlette==1.10.0", "duckdb==2.0.0", "uvloop==0.23.0")
-_PEER = ("datasette==0.65.5", "sqlite-utils==3.39")
+_PEER = "datasette==0.65.5"
+_PEER_ASKED = 20
+_SQLITE = {"integer": int, "number": float, "boolean": lambda text: text == "true"}
 _numbers = itertools.count()
 
 # One connection, prepared and with the footers cached, in the handler: faster than a thread pool, for DuckDB itself
@@ -85,6 +93,35 @@ def bare(clients: int, folder: Path) -> Iterator[Work]:
         yield _work(stack, lambda: Client(url), clients)
 
 
+@contextmanager
+def datasette(folder: Path) -> Iterator[Work]:
+    """Ask datasette over the same rows in SQLite."""
+    orders, port = write_orders(folder / "orders.csv", _ROWS), free_port()
+    with closing(sqlite3.connect(folder / "orders.db")) as database, orders.open(newline="") as file:
+        names = ", ".join(column["name"] for column in COLUMNS)
+        database.execute(f"CREATE TABLE orders (id INTEGER, {names.removeprefix('id, ')})")
+        kinds = [_SQLITE.get(column["logicalType"], str) for column in COLUMNS]
+        lines = csv.reader(file)
+        next(lines)
+        marks = ", ".join("?" * len(COLUMNS))
+        values = ([kind(text) for kind, text in zip(kinds, line, strict=True)] for line in lines)
+        database.executemany(f"INSERT INTO orders VALUES ({marks})", values)
+        database.commit()
+    arguments = ["serve", "-h", "127.0.0.1", "-p", str(port), "--setting", "sql_time_limit_ms", "20000"]
+    command = [str(tools(_PEER) / "datasette"), *arguments, str(folder / "orders.db")]
+    with process(command, os.environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL):
+        await_port(port)
+        with closing(Client(f"http://127.0.0.1:{port}")) as client:
+
+            def ask(client: Client) -> None:
+                sql = _sql("orders").replace("DATE ", "").replace(" + 29", "")
+                sql = re.sub(r"AND ('[-0-9]+')", r"AND date(\1, '+29 days')", sql, count=1)
+                found = client.read("GET", "/orders.json?" + urllib.parse.urlencode({"sql": sql, "_shape": "arrays"}))
+                assert len(json.loads(found)["rows"]) == 2, found
+
+            yield lambda: latencies(ask, [client], _PEER_ASKED)
+
+
 def _work(stack: ExitStack, connect: Callable[[], Client], clients: int) -> Work:
     connected = [connect() for _ in range(clients)]
     for client in connected:
@@ -98,8 +135,10 @@ def _work(stack: ExitStack, connect: Callable[[], Client], clients: int) -> Work
 
 
 def _job(key: str, title: str, clients: int, *goals: Goal) -> Job:
-    sides = {OURS: partial(ours, clients), "floor": partial(bare, clients)}
-    return Job(key, title, sides, goals, rounds=5)
+    sides: dict[str, Side] = {OURS: partial(ours, clients), "floor": partial(bare, clients)}
+    if clients == 1:
+        sides["datasette"] = datasette
+    return Job(key, title, sides, goals, rounds=5, once=("datasette",))
 
 
 JOBS = (
