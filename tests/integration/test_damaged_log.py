@@ -11,6 +11,7 @@ from datetime import timedelta
 import httpx
 import pytest
 
+from tests.damage import lose
 from tests.integration.keeping import Kept, made_home, picture
 from tests.integration.running import cli_json, make_home, register, up
 from thinmesh.bootstrap import open_home
@@ -135,14 +136,14 @@ def test_what_follows_from_it_is_not_told_as_damage_of_its_own(home):
 def test_where_the_entries_are_gone_only_a_backup_has_them(home, damage):
     lost = git(home / "log.git", "rev-parse", "main")
     damage(home / "log.git")
-    (home / "log.git" / "objects" / lost[:2] / lost[2:]).unlink()
+    lose(home / "log.git", lost)
     found = diagnosis(home)
     assert {each.heal for each in found.values()} == {RESTORE}
 
 
 def test_a_lost_object_of_the_log_gives_no_advice_to_remove_healthy_folders(home):
     lost = git(home / "log.git", "rev-parse", "main~5")
-    (home / "log.git" / "objects" / lost[:2] / lost[2:]).unlink()
+    lose(home / "log.git", lost)
     found = diagnosis(home)
     assert set(found) == {"log_whole", "log_unbroken"}
     assert {each.heal for each in [*found.values(), *diagnosis(home, "warning").values()]} == {RESTORE}

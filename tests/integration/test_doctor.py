@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from tests.damage import lose
 from tests.integration.keeping import Kept, made_home, picture, tools_of
 from thinmesh.bootstrap import init_home
 from thinmesh.kernel.errors import NotAllowed
@@ -59,7 +60,7 @@ def git(kept: Kept, repository: str, *arguments: str) -> str:
 
 
 def lose_object(kept: Kept, repository: str, id: str) -> None:
-    (kept.path / repository / "objects" / id[:2] / id[2:]).unlink()
+    lose(kept.path / repository, id)
 
 
 def test_a_sound_home_has_no_finding(kept):

@@ -90,6 +90,9 @@ class IdentityStore(Protocol):
     def team(self, tx: Transaction, name: str) -> Team | None:
         """Find a team."""
 
+    def has_team(self, tx: Transaction, name: str) -> bool:
+        """Tell whether there is a team of this name."""
+
     def teams(self, tx: Transaction, limit: int, after: str | None) -> Sequence[Team]:
         """List teams by name, after a name."""
 

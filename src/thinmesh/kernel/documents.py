@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 from .contract import Table
@@ -22,6 +23,9 @@ from .odcs_writing import odcs_document, odcs_yaml
 from .product import Descriptor
 from .table_documents import parse_tables, table_document
 from .table_records import table_of_record, table_record
+
+# A descriptor of a hundred columns has some 10 kB; parsed, it takes about ten times as much.
+_SMALL, _REMEMBERED = 16_000, 256
 
 __all__ = [
     "BareContract",
@@ -46,7 +50,7 @@ def parse_descriptor(document: bytes, *, file: str = "product.json", odcs: bytes
     `odcs` is the `contract.yaml` beside it, which then has the tables. `file` is what messages call it. Raises
     TooLarge, Malformed for what cannot be read, Refused with every other fault at once.
     """
-    descriptor, violations = _parse(document, file, odcs)
+    descriptor, violations = _parsed(document, file, odcs)
     if violations:
         raise refused(violations, file)
     return descriptor
@@ -54,7 +58,7 @@ def parse_descriptor(document: bytes, *, file: str = "product.json", odcs: bytes
 
 def stored_descriptor(document: bytes, *, odcs: bytes | None = None) -> Descriptor:
     """Read a descriptor that was accepted once, by this release or an earlier one: rules are not judged again."""
-    return _parse(document, "product.json", odcs)[0]
+    return _parsed(document, "product.json", odcs)[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +157,12 @@ _TABLE_DEFAULTS: Mapping[str, Any] = {
 }  # fmt: skip
 
 
+def _parsed(document: bytes, file: str, odcs: bytes | None) -> tuple[Descriptor, tuple[Violation, ...]]:
+    """Read a document; a small one that was just read is not read again: a registration asks three times."""
+    small = len(document) + len(odcs or b"") <= _SMALL
+    return (_remembered if small else _parse)(bytes(document), file, odcs)
+
+
 def _parse(document: bytes, file: str, odcs: bytes | None) -> tuple[Descriptor, tuple[Violation, ...]]:
     source = read(document, file)
     if is_odcs(source.value):
@@ -164,6 +174,9 @@ def _parse(document: bytes, file: str, odcs: bytes | None) -> tuple[Descriptor, 
     tables = parse_tables(fields, found.get("name", ""))
     descriptor = _descriptor(found, tables, document, None, source.faults.reported)
     return descriptor, source.faults.violations()
+
+
+_remembered = lru_cache(maxsize=_REMEMBERED)(_parse)
 
 
 def _of_contract(source: Source, document: bytes) -> tuple[Descriptor, tuple[Violation, ...]]:

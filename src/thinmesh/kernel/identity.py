@@ -183,7 +183,7 @@ class Identity:
 
     def has_team(self, tx: Transaction, team: str) -> bool:
         """Tell whether there is a team of this name."""
-        return self._store.team(tx, team) is not None
+        return self._store.has_team(tx, team)
 
     # Users ----------------------------------------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 The log is the write-ahead log. A batch of accepted changes is made durable in this order:
 
-    1. objects and commits are written to `data.git` (nobody sees them yet)
+    1. objects and commits are written to `data.git`, as one pack (nobody sees them yet)
     2. the entries are appended to `log.git`          <- the commit point
     3. `main` moves to the last entry's commit
     4. the index transaction commits                  <- readers see it
@@ -191,13 +191,14 @@ class Unfinished(Temporary):
 
 
 class _Ticket:
-    """One submitted work, and what became of it."""
+    """One submitted work, and what became of it. Its thread is called when that is known, or when it is to lead."""
 
     def __init__(self, work: Work) -> None:
         self.work = work
         self.entry: Entry | None = None
         self.error: BaseException | None = None
         self.done = False
+        self.called = threading.Event()
 
     def outcome(self) -> Entry | None:
         if self.error is not None:
@@ -216,7 +217,10 @@ class Ledger:
         self._database = database
         self._index = index
         self._clock = clock
+        # The first of those pending leads the batch that is being written; the thread of each is called, and none has
+        # to win a lock to learn that its change was made.
         self._pending: list[_Ticket] = []
+        self._led = False
         self._pending_lock = threading.Lock()
         self._writing = threading.Lock()
         # The log's tip before the batch being written is appended; None until there is something to append.
@@ -232,9 +236,11 @@ class Ledger:
         ticket = _Ticket(work)
         with self._pending_lock:
             self._pending.append(ticket)
-        with self._writing:
-            while not ticket.done:
-                self._run_batch(self._take())
+            leads, self._led = not self._led, True
+        if not leads:
+            ticket.called.wait()
+        if not ticket.done:
+            self._lead()
         return ticket.outcome()
 
     def recover(self) -> int:
@@ -300,6 +306,18 @@ class Ledger:
                 help="Run `thinmesh doctor` on the home; it names the command that heals it.",
             ) from error
 
+    def _lead(self) -> None:
+        """Write the next batch, then let the first of those that came meanwhile lead."""
+        try:
+            with self._writing:
+                self._run_batch(self._take())
+        finally:
+            with self._pending_lock:
+                self._led = bool(self._pending)
+                following = self._pending[0] if self._pending else None
+            if following:
+                following.called.set()
+
     def _take(self) -> list[_Ticket]:
         with self._pending_lock:
             batch, self._pending = self._pending[:_BATCH], self._pending[_BATCH:]
@@ -318,6 +336,7 @@ class Ledger:
         finally:
             for ticket in batch:
                 ticket.done = True
+                ticket.called.set()
         for listener in self._listeners:
             listener()
 
@@ -325,13 +344,14 @@ class Ledger:
         last, sequence = self._index.cursor(tx)
         start = tip = self._data.tip()
         entries: list[Entry] = []
-        for ticket in batch:
-            entry = self._judge(ticket, tx, tip, sequence + 1)
-            if entry is None:
-                continue
-            self._index.apply(tx, entry)
-            entries.append(entry)
-            tip, sequence = entry.new, entry.sequence
+        with self._data.together():
+            for ticket in batch:
+                entry = self._judge(ticket, tx, tip, sequence + 1)
+                if entry is None:
+                    continue
+                self._index.apply(tx, entry)
+                entries.append(entry)
+                tip, sequence = entry.new, entry.sequence
         if not entries:
             return
         self._before = last

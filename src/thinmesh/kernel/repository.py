@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -52,6 +53,12 @@ class DataRepository(Protocol):
 
     def add(self, content: bytes) -> str:
         """Store a file's content and give its object id."""
+
+    def together(self) -> AbstractContextManager[None]:
+        """Make what this thread adds and commits in the block durable at its end, all at once; nothing where it raises.
+
+        Before its end only this thread may find it.
+        """
 
     def stage(self, path: str) -> StagedObject:
         """Write the content of a file on disk as an object that is not in the repository yet: nobody can fetch it."""

@@ -21,6 +21,8 @@ from .store import Store
 
 # Objects are written before any ref names them; a change that takes longer than this is none.
 _GRACE = "1.day.ago"
+# Git asks each pack in turn, newest first.
+_MANY_PACKS = 50
 _MOST = 50  # lines of complaint that are kept
 _ENVIRONMENT = {
     "LC_ALL": "C",
@@ -80,14 +82,23 @@ class GitCare:
             )
 
     def tidy(self) -> int:
-        """Pack what lies loose, in steps that cost what is new; give the number of loose objects that were there.
+        """Pack what lies loose and join small packs, in steps that cost what is new; give how much was there.
 
         Nothing is removed that is in no pack: what a change in the making has written is safe.
         """
         loose = sum(1 for _ in self.path.glob("objects/[0-9a-f][0-9a-f]/*"))
-        if loose:
-            self._run([*_PACK, *_SYNCED, "repack", "-d", "-l", "-q", "--geometric=2"])
-        return loose
+        before = self._packs()
+        if not loose and before <= 1:
+            return 0
+        self._run([*_PACK, *_SYNCED, "repack", "-d", "-l", "-q", "--geometric=2"])
+        return loose + max(0, before - self._packs())
+
+    def relieve(self) -> int:
+        """Tidy where there are so many packs that every look-up feels it; every batch of the ledger makes one."""
+        return self.tidy() if self._packs() > _MANY_PACKS else 0
+
+    def _packs(self) -> int:
+        return sum(1 for _ in self.path.glob("objects/pack/*.idx"))
 
     def sweep(self) -> int:
         """Pack everything that a ref leads to anew, with a bitmap for quick clones, and drop the rest once a day old.

@@ -7,6 +7,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pygit2
@@ -17,11 +18,13 @@ from thinmesh.kernel.repository import File, Signature, StagedObject
 
 from .settings import write_settings
 from .store import SERVER_EMAIL, SERVER_NAME, Store, again, oid_of, translated
-from .trees import FOLDER, edited_tree, parse_tree
+from .trees import FOLDER, Tree, edited_tree, parse_tree
 from .welcome import CATALOG_HEADER, README
 
 # zlib's fastest level: the upkeep packs anew, and better.
 _FAST = 1
+# Folders whose present tree is kept parsed, for the next change in them.
+_REMEMBERED = 1_000
 # What git takes for the end of a name or address (git's ident.c strips the same).
 _CRUD = {**dict.fromkeys(range(32)), ord("<"): None, ord(">"): None}
 
@@ -32,6 +35,7 @@ class GitDataRepository:
     def __init__(self, path: Path, *, fsync: bool = True, alternates: Sequence[Path] = ()) -> None:
         self._store = Store(path, fsync=fsync, alternates=alternates)
         self._fsync = fsync
+        self._edited: dict[bytes, Tree] = {}
         # Git looks for objects in `objects/` alone.
         self._incoming = path / "incoming"
         self.path = path
@@ -107,6 +111,10 @@ class GitDataRepository:
     def add(self, content: bytes) -> str:
         """Store a file's content and give its object id."""
         return self._store.write(ObjectType.BLOB, content)
+
+    def together(self) -> AbstractContextManager[None]:
+        """Make what this thread writes in the block durable at its end, all at once; nothing where it raises."""
+        return self._store.together()
 
     def stage(self, path: str) -> StagedObject:
         """Write the content of a file on disk as an object that is not in the repository yet: nobody can fetch it.
@@ -188,7 +196,7 @@ class GitDataRepository:
         message: str,
         parents: Sequence[str],
     ) -> str:
-        new = edited_tree(tree, edits, self._raw_tree, self._write_tree).hex()
+        new = edited_tree(tree, edits, self._editable, self._write_tree).hex()
         stamp = f"{int(time.time())} +0000"
         lines = [
             f"tree {new}",
@@ -206,8 +214,20 @@ class GitDataRepository:
     def _raw_tree(self, id: bytes) -> bytes:
         return self._store.raw(id.hex(), ObjectType.TREE)
 
-    def _write_tree(self, raw: bytes) -> bytes:
-        return bytes.fromhex(self._store.write(ObjectType.TREE, raw))
+    def _editable(self, id: bytes) -> Tree:
+        """Give a tree that is the caller's own; most often the one that was written last of its folder."""
+        found = self._edited.pop(id, None)
+        if found is not None:
+            return found
+        with translated(self.path, "read"):
+            return Tree.parse(self._raw_tree(id))
+
+    def _write_tree(self, tree: Tree) -> bytes:
+        id = bytes.fromhex(self._store.write(ObjectType.TREE, tree.raw()))
+        self._edited[id] = tree
+        if len(self._edited) > _REMEMBERED:
+            self._edited.pop(next(iter(self._edited)), None)
+        return id
 
     def _entries(self, id: bytes) -> Mapping[bytes, tuple[int, bytes]]:
         with translated(self.path, "read"):
@@ -228,9 +248,7 @@ class GitDataRepository:
                 yield prefix + _text(name), self._file(mode, id)
 
     def _file(self, mode: int, id: bytes) -> File:
-        with translated(self.path, "read"):
-            _, size = self._store.handle().odb.read_header(pygit2.Oid(raw=id))
-        return File(id.hex(), size, mode)
+        return File(id.hex(), self._store.size(id.hex()), mode)
 
 
 def _move(source: Path, target: Path) -> None:

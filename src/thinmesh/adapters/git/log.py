@@ -39,6 +39,12 @@ class GitLogRepository:
             raise Conflict(f"The newest entry of the log is {now or 'none'}, not {after or 'none'}.")
         if not entries:
             return []
+        with self._store.together():
+            ids = self._written(after, entries)
+        self._store.swing(after, ids[-1])
+        return ids
+
+    def _written(self, after: str, entries: Sequence[bytes]) -> Sequence[str]:
         tree = self._store.write(ObjectType.TREE, b"")
         stamp = f"{SERVER_NAME} <{SERVER_EMAIL}> {int(time.time())} +0000"
         ids: list[str] = []
@@ -47,7 +53,6 @@ class GitLogRepository:
             head = f"tree {tree}\n" + (f"parent {parent}\n" if parent else "")
             text = f"{head}author {stamp}\ncommitter {stamp}\n\n".encode() + entry
             ids.append(self._store.write(ObjectType.COMMIT, text))
-        self._store.swing(after, ids[-1])
         return ids
 
     def read(self, after: str = "") -> Iterator[tuple[str, bytes]]:

@@ -20,6 +20,8 @@ from pygit2.enums import ObjectType
 
 from thinmesh.kernel.errors import Conflict, Internal, Temporary
 
+from .packs import object_id, write_pack
+
 MAIN = "refs/heads/main"
 SERVER_NAME, SERVER_EMAIL = "thinmesh", "thinmesh@thinmesh.invalid"
 _Found = TypeVar("_Found")
@@ -71,6 +73,14 @@ def translated(where: Path, doing: str) -> Iterator[None]:
         raise Internal(f"{where.name} could not be read: {error}.", help=_ASK_DOCTOR) from error
 
 
+class _Here(threading.local):
+    """What is one thread's own: its handle, and what it holds back (None: nothing is to be)."""
+
+    repository: pygit2.Repository | None = None
+    packs = 0
+    held: dict[bytes, tuple[ObjectType, bytes]] | None = None
+
+
 class Store:
     """A bare repository with one branch."""
 
@@ -78,7 +88,8 @@ class Store:
         self.path = path
         self._alternates = tuple(alternates)
         self._packs = path / "objects" / "pack"
-        self._handles = threading.local()
+        self._fsync = fsync
+        self._here = _Here()
         self._swinging = threading.Lock()
         if fsync:
             # libgit2 has one switch per process: objects, refs and their folders are synced from now on.
@@ -95,39 +106,67 @@ class Store:
             pygit2.init_repository(str(path), bare=True, initial_head="main")
 
     def handle(self) -> pygit2.Repository:
+        """Give this thread's handle; it finds everything that was written."""
+        if self._here.held:
+            self._let_go()
+        return self._opened()
+
+    def _opened(self) -> pygit2.Repository:
         """Give this thread's handle; a new one where packs came or went.
 
         libgit2 never lets go of a pack that it opened: one that was packed anew would keep its place on the disk. A
         view of a push is short-lived, and its reader keeps the handle: it is never renewed.
         """
-        packs = self._packs_changed()
-        found: pygit2.Repository | None = getattr(self._handles, "repository", None)
-        if found is None or (self._handles.packs != packs and not self._alternates):
+        here, packs = self._here, self._packs_changed()
+        found = here.repository
+        if found is None or (here.packs != packs and not self._alternates):
             self.close()
             with translated(self.path, "read"):
                 found = pygit2.Repository(str(self.path))
                 for folder in self._alternates:
                     found.odb.add_disk_alternate(str(folder))
-            self._handles.repository, self._handles.packs = found, packs
+            here.repository, here.packs = found, packs
         return found
 
     def close(self) -> None:
         """Free this thread's handle: it is part of a cycle, and would live until the collector comes."""
-        found: pygit2.Repository | None = getattr(self._handles, "repository", None)
+        found, self._here.repository = self._here.repository, None
         if found is not None:
-            self._handles.repository = None
             found.free()
 
     def _packs_changed(self) -> int:
         try:
             return self._packs.stat().st_mtime_ns
         except OSError:  # whoever reads from it says what is wrong
-            return getattr(self._handles, "packs", 0)
+            return self._here.packs
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Hold what this thread writes in the block; at its end it becomes one pack, durably, or nothing.
+
+        What is held is found by this thread alone. A block that raises drops what it holds.
+        """
+        here = self._here
+        if here.held is not None:
+            raise Internal("Writing together was begun inside itself.")
+        here.held = {}
+        try:
+            yield
+            if here.held:
+                self._let_go()
+        finally:
+            here.held = None
+
+    def _let_go(self) -> None:
+        """Write what is held."""
+        with translated(self.path, "written"):
+            write_pack(self._packs, self._here.held or {}, fsync=self._fsync)
+        self._here.held = {}
 
     def head(self) -> str:
         """Give the commit that the branch is at; empty where there is none. Raises Internal where it is not here."""
         with translated(self.path, "read"):
-            handle = self.handle()
+            handle = self._opened()
             try:
                 found = handle.lookup_reference(MAIN).target
             except KeyError:
@@ -153,16 +192,34 @@ class Store:
     def raw(self, id: str, kind: ObjectType) -> bytes:
         """Give an object's bytes. Raises KeyError where there is none of this kind."""
         oid = oid_of(id)
-        with translated(self.path, "read"):
-            found, content = self.handle().odb.read(oid)
+        held = self._here.held.get(oid.raw) if self._here.held else None
+        if held is None:
+            with translated(self.path, "read"):
+                held = self._opened().odb.read(oid)
+        found, content = held
         if found != kind:
             raise KeyError(id)
         return content
 
+    def size(self, id: str) -> int:
+        """Give the number of bytes of an object. Raises KeyError where there is none."""
+        oid = oid_of(id)
+        held = self._here.held.get(oid.raw) if self._here.held else None
+        if held is not None:
+            return len(held[1])
+        with translated(self.path, "read"):
+            _, size = self._opened().odb.read_header(oid)
+        return int(size)
+
     def write(self, kind: ObjectType, content: bytes) -> str:
         """Store an object and give its id."""
+        held = self._here.held
+        if held is not None:
+            id = object_id(kind, content)
+            held[id] = (kind, content)
+            return id.hex()
         with translated(self.path, "written"):
-            return str(again(lambda: self.handle().odb.write(kind, content)))
+            return str(again(lambda: self._opened().odb.write(kind, content)))
 
     def swing(self, old: str, new: str) -> None:
         """Move the branch from `old` (empty: it is born) to `new`, compare-and-swap.
@@ -176,7 +233,7 @@ class Store:
                 self._swing(old, new)
 
     def _swing(self, old: str, new: str) -> None:
-        handle = self.handle()
+        handle = self._opened()
         try:
             if not old:
                 handle.create_reference_direct(MAIN, pygit2.Oid(hex=new), False)
@@ -213,7 +270,7 @@ class Store:
             lock.unlink(missing_ok=True)
 
     def clear_locks(self) -> list[str]:
-        """Remove what killed processes left, lock files and quarantined pushes, and name them.
+        """Remove what killed processes left, lock files, quarantined pushes and drafts of packs, and name them.
 
         Only for whoever holds the home exclusively: git processes that outlived their server fail then, as they should.
         """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -32,8 +33,66 @@ def parse_tree(raw: bytes) -> dict[bytes, Entry]:
 
 def write_tree(entries: Entries) -> bytes:
     """Write a tree object, in git's order (folders sort as if their name ended in a slash)."""
-    ordered = sorted(entries.items(), key=lambda item: item[0] + b"/" if item[1][0] == FOLDER else item[0])
-    return b"".join(b"%o %s\0%s" % (mode, name, id) for name, (mode, id) in ordered)
+    return b"".join(_line(*entry) for entry in sorted(entries.items(), key=_order))
+
+
+class Tree:
+    """A tree to be edited: its entries as git writes them, in git's order (folders sort as if `/` were at their end).
+
+    It is changed in place, and written by joining what is there: a folder of thousands costs some microseconds.
+    """
+
+    __slots__ = ("_keys", "_lines")
+
+    def __init__(self, keys: list[bytes], lines: list[bytes]) -> None:
+        self._keys = keys
+        self._lines = lines
+
+    @classmethod
+    def parse(cls, raw: bytes) -> Tree:
+        """Read a tree object. Raises ValueError where it is malformed."""
+        entries = sorted(parse_tree(raw).items(), key=_order)
+        return cls([_order(entry) for entry in entries], [_line(*entry) for entry in entries])
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def raw(self) -> bytes:
+        """Write the tree object."""
+        return b"".join(self._lines)
+
+    def get(self, name: bytes) -> Entry | None:
+        """Find an entry, whatever it is."""
+        for key in (name, name + b"/"):
+            place = bisect_left(self._keys, key)
+            if place < len(self._keys) and self._keys[place] == key:
+                line = self._lines[place]
+                return int(line[: line.index(b" ")], 8), line[-20:]
+        return None
+
+    def set(self, name: bytes, entry: Entry) -> None:
+        """Put an entry in, over one of the same name and kind."""
+        key, line = _order((name, entry)), _line(name, entry)
+        place = bisect_left(self._keys, key)
+        if place < len(self._keys) and self._keys[place] == key:
+            self._lines[place] = line
+        else:
+            self._keys.insert(place, key)
+            self._lines.insert(place, line)
+
+    def remove(self, name: bytes, entry: Entry) -> None:
+        """Take out the entry that `get` gave."""
+        place = bisect_left(self._keys, _order((name, entry)))
+        del self._keys[place], self._lines[place]
+
+
+def _order(item: tuple[bytes, Entry]) -> bytes:
+    name, (mode, _) = item
+    return name + b"/" if mode == FOLDER else name
+
+
+def _line(name: bytes, entry: Entry) -> bytes:
+    return b"%o %s\0%s" % (entry[0], name, entry[1])
 
 
 @dataclass(slots=True)
@@ -45,15 +104,15 @@ class _Edits:
 def edited_tree(
     tree: bytes | None,
     edits: Mapping[str, str | None],
-    read: Callable[[bytes], bytes],
-    write: Callable[[bytes], bytes],
+    read: Callable[[bytes], Tree],
+    write: Callable[[Tree], bytes],
 ) -> bytes:
     """Write a tree with each path set to an object id, or removed (None), and give its raw id.
 
-    `tree` is the raw id of the tree before; `read` and `write` give and take raw trees by raw id. Only folders on the
-    way to an edit are read and written; a folder left empty goes.
+    `tree` is the raw id of the tree before. `read` and `write` give and take trees by raw id; what `read` gives is
+    changed. Only folders on the way to an edit are read and written; a folder left empty goes.
     """
-    return _apply(tree, _grouped(edits.items()), read, write) or write(b"")
+    return _apply(tree, _grouped(edits.items()), read, write) or write(Tree([], []))
 
 
 def _grouped(edits: Iterable[tuple[str, str | None]]) -> _Edits:
@@ -68,23 +127,32 @@ def _grouped(edits: Iterable[tuple[str, str | None]]) -> _Edits:
 
 
 def _apply(
-    tree: bytes | None, edits: _Edits, read: Callable[[bytes], bytes], write: Callable[[bytes], bytes]
+    id: bytes | None, edits: _Edits, read: Callable[[bytes], Tree], write: Callable[[Tree], bytes]
 ) -> bytes | None:
-    entries = parse_tree(read(tree)) if tree else {}
-    for name, id in edits.files.items():
-        if id is not None:
-            if entries.get(name, (REGULAR, b""))[0] == FOLDER:
-                raise Internal(f"{name.decode()} is a folder; a file cannot take its place.")
-            entries[name] = (REGULAR, bytes.fromhex(id))
-        elif entries.get(name, (FOLDER, b""))[0] != FOLDER:
-            del entries[name]
+    tree = read(id) if id else Tree([], [])
+    for name, file in edits.files.items():
+        _put_file(tree, name, file)
     for name, below in edits.folders.items():
-        mode, before = entries.get(name, (FOLDER, None))
-        if mode != FOLDER:
+        before = tree.get(name)
+        if before and before[0] != FOLDER:
             raise Internal(f"{name.decode()} is a file; a folder cannot take its place.")
-        after = _apply(before, below, read, write)
+        after = _apply(before[1] if before else None, below, read, write)
         if after is not None:
-            entries[name] = (FOLDER, after)
-        else:
-            entries.pop(name, None)
-    return write(write_tree(entries)) if entries else None
+            tree.set(name, (FOLDER, after))
+        elif before:
+            tree.remove(name, before)
+    return write(tree) if len(tree) else None
+
+
+def _put_file(tree: Tree, name: bytes, id: str | None) -> None:
+    before = tree.get(name)
+    folder = before is not None and before[0] == FOLDER
+    if id is None:
+        if before and not folder:
+            tree.remove(name, before)
+        return
+    if folder:
+        raise Internal(f"{name.decode()} is a folder; a file cannot take its place.")
+    if before and before[0] != REGULAR:
+        tree.remove(name, before)
+    tree.set(name, (REGULAR, bytes.fromhex(id)))

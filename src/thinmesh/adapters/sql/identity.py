@@ -33,6 +33,15 @@ _OWNERS = """WITH RECURSIVE owners (owner) AS (
     SELECT (SELECT MIN(p.owner) FROM products p WHERE p.domain = :domain AND p.owner > o.owner)
     FROM owners o WHERE o.owner IS NOT NULL)
     SELECT owner FROM owners WHERE owner IS NOT NULL"""
+# The other way round: one look-up for each domain of the mesh.
+_DOMAINS = """WITH RECURSIVE domains (domain) AS (
+    SELECT MIN(domain) FROM products
+    UNION ALL
+    SELECT (SELECT MIN(p.domain) FROM products p WHERE p.domain > d.domain)
+    FROM domains d WHERE d.domain IS NOT NULL)
+    SELECT d.domain FROM domains d
+    WHERE EXISTS (SELECT 1 FROM products p WHERE p.domain = d.domain AND p.owner = :name)
+    UNION SELECT domain FROM team_domains WHERE team = :name ORDER BY 1"""
 _TOKEN = "SELECT id, user_name, scope, created, created_by, expires, revoked FROM tokens"  # noqa: S105
 
 
@@ -67,8 +76,11 @@ class SqlIdentityStore:
 
     def team(self, tx: Transaction, name: str) -> Team | None:
         """Find a team."""
-        found = tx.one("SELECT name FROM teams WHERE name = :name", {"name": name})
-        return _team(tx, name) if found else None
+        return _team(tx, name) if self.has_team(tx, name) else None
+
+    def has_team(self, tx: Transaction, name: str) -> bool:
+        """Tell whether there is a team of this name."""
+        return tx.one("SELECT 1 FROM teams WHERE name = :name", {"name": name}) is not None
 
     def teams(self, tx: Transaction, limit: int, after: str | None) -> Sequence[Team]:
         """List teams by name, after a name."""
@@ -190,11 +202,7 @@ def _teams_of(tx: Transaction, user: str) -> tuple[str, ...]:
 
 
 def _team(tx: Transaction, name: str) -> Team:
-    domains = tx.all(
-        """SELECT domain FROM team_domains WHERE team = :name
-           UNION SELECT DISTINCT domain FROM products WHERE owner = :name ORDER BY domain""",
-        {"name": name},
-    )
+    domains = tx.all(_DOMAINS, {"name": name})
     members = tx.all("SELECT user_name, lead FROM team_members WHERE team = :name ORDER BY user_name", {"name": name})
     return Team(
         name=name,

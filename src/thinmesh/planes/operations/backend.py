@@ -134,6 +134,9 @@ class RepositoryCare(Protocol):
     def export(self, tip: str, target: Path) -> None:
         """Write everything that a commit leads to, as one file. Raises Internal where something is missing."""
 
+    def relieve(self) -> int:
+        """Tidy where it is urgent, else do next to nothing."""
+
     def tidy(self) -> int:
         """Pack what lies loose; give the number of loose objects that were there. Writers may go on."""
 

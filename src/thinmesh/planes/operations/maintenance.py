@@ -21,7 +21,7 @@ from .projections import require_on_log
 from .reading import read_log
 from .superseded import remove_superseded
 
-_HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
+_SECOND, _HOUR, _DAY = timedelta(seconds=1), timedelta(hours=1), timedelta(days=1)
 # What needs two looks (`Lingering`): often enough for a server that is up for one working day.
 _LOOKS = timedelta(hours=3)
 _STATEMENTS_KEPT = timedelta(days=90)
@@ -72,6 +72,8 @@ def steps_of(backends: Backends, tools: Tools, others: Sequence[Step] = ()) -> t
     linger = partial(Lingering, backends.monotonic)
     return (
         *others,
+        Step("relieve_data_repository", _SECOND, tools.data_care.relieve),
+        Step("relieve_log", _SECOND, tools.log_care.relieve),
         Step("pack_data_repository", _HOUR, tools.data_care.tidy),
         Step("pack_log", _HOUR, tools.log_care.tidy),
         Step("sweep_data_repository", 7 * _DAY, lambda: sweep(backends, tools), _DAY),

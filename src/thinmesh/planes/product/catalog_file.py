@@ -34,9 +34,13 @@ class CatalogFile:
     def follow(self) -> int:
         """Bring the file up to date; give 1 where it changed."""
         with self._backends.database.read() as tx:
-            if self._backends.index.described_since(tx, self._cursor(tx)) is None:
+            latest = self._backends.index.described_since(tx, self._cursor(tx))
+            if latest is None:
                 return 0
-        return int(self._backends.ledger.submit(self._work) is not None)
+            content = self.content(tx)
+        # Written before, so that nobody waits for it; what is registered meanwhile comes with the next one.
+        id = self._backends.data.add(content)
+        return int(self._backends.ledger.submit(lambda tx, tip: self._put(tx, tip, latest, id)) is not None)
 
     def content(self, tx: Transaction) -> bytes:
         """Write the file as it should be."""
@@ -50,12 +54,10 @@ class CatalogFile:
     def _cursor(self, tx: Transaction) -> int:
         return self._backends.index.position(tx, self.name)
 
-    def _work(self, tx: Transaction, tip: str) -> Draft | None:
-        latest = self._backends.index.described_since(tx, self._cursor(tx))
-        if latest is None:
+    def _put(self, tx: Transaction, tip: str, latest: int, id: str) -> Draft | None:
+        if self._cursor(tx) >= latest:
             return None
         self._backends.index.move_position(tx, self.name, latest)
-        id = self._backends.data.add(self.content(tx))
         present = self._backends.data.file(tip, PATH)
         if present and present.id == id:
             return None
