@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from . import report
+from . import mesh, report
 from .frame import measure
 from .jobs import BIG, JOBS
 from .model import Job
@@ -26,10 +26,11 @@ def main() -> None:
         sys.exit(f"No such job; there are: {', '.join(job.key for job in (*JOBS, *BIG))}")
     print(report.machine())
     measured = {}
-    for job in jobs:
-        figures, missing = measure(job)
-        measured[job.key] = report.record(job, figures, missing)
-        print(report.lines(job, measured[job.key]), flush=True)
+    with mesh.kept_homes():
+        for job in jobs:
+            figures, missing = measure(job)
+            measured[job.key] = report.record(job, figures, missing)
+            print(report.lines(job, measured[job.key]), flush=True)
     if options.write:
         report.write(measured)
 

@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 from ..model import Job
-from . import aggregate, check, publish, stream, tpch
+from . import aggregate, check, find, flat, publish, push, register, start, stream, tpch
 
-JOBS: tuple[Job, ...] = (*check.JOBS, *publish.JOBS, *aggregate.JOBS, *tpch.JOBS, *stream.JOBS)
+JOBS: tuple[Job, ...] = (
+    *check.JOBS,
+    *publish.JOBS,
+    *aggregate.JOBS,
+    *tpch.JOBS,
+    *stream.JOBS,
+    *register.JOBS,
+    *find.JOBS,
+    *start.JOBS,
+    *push.JOBS,
+    *flat.JOBS,
+)
 """What `make bench` runs."""
 
 BIG: tuple[Job, ...] = (*check.BIG, *publish.BIG, *tpch.BIG, *stream.BIG)

@@ -43,6 +43,7 @@ def _object(value: Any) -> Any:
 
 
 def encode(found: Any) -> bytes:
-    """Write a document as compact JSON in UTF-8; lone surrogates (undecodable file names) stay escaped."""
-    text = json.dumps(found, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    """Write a result as compact JSON in UTF-8; lone surrogates (undecodable file names) stay escaped."""
+    # The encoder walks in C what is a document already, and asks for the rest.
+    text = json.dumps(found, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=document)
     return text.encode("utf-8", "backslashreplace")

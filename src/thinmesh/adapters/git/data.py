@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import shutil
 import time
@@ -16,6 +15,7 @@ from pygit2.enums import ObjectType
 from thinmesh.kernel.errors import Internal
 from thinmesh.kernel.repository import File, Signature, StagedObject
 
+from .packs import sync_folder
 from .settings import write_settings
 from .store import SERVER_EMAIL, SERVER_NAME, Store, again, oid_of, translated
 from .trees import FOLDER, Tree, edited_tree, parse_tree
@@ -142,7 +142,8 @@ class GitDataRepository:
             except FileNotFoundError:
                 again(lambda: _move(place, target))
                 if self._fsync:
-                    _sync_folder(target.parent)
+                    for folder in (target.parent, target.parent.parent):
+                        sync_folder(folder)
         self.drop(staged)
 
     def drop(self, staged: StagedObject) -> None:
@@ -254,15 +255,6 @@ class GitDataRepository:
 def _move(source: Path, target: Path) -> None:
     target.parent.mkdir(exist_ok=True)
     source.replace(target)
-
-
-def _sync_folder(folder: Path) -> None:
-    for each in (folder, folder.parent):
-        descriptor = os.open(each, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def _text(name: bytes) -> str:

@@ -7,8 +7,11 @@ import os
 import struct
 import zlib
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from itertools import accumulate
 from pathlib import Path
+from typing import IO
 
 from pygit2.enums import ObjectType
 
@@ -35,11 +38,11 @@ def write_pack(folder: Path, objects: Objects, *, fsync: bool) -> None:
     pack, places = _pack(objects)
     checksum = pack[-20:]
     index = _index(places, checksum)
+    stem = folder / f"pack-{checksum.hex()}"
     # Git looks for the index first: it comes last.
-    for ending, content in (("pack", pack), ("idx", index)):
-        _write(folder / f"pack-{checksum.hex()}.{ending}", content, fsync)
+    _write({stem.with_suffix(".pack"): pack, stem.with_suffix(".idx"): index}, fsync)
     if fsync:
-        _sync_folder(folder)
+        sync_folder(folder)
 
 
 def _pack(objects: Objects) -> tuple[bytes, list[tuple[bytes, int, int]]]:
@@ -90,23 +93,39 @@ def _index(places: list[tuple[bytes, int, int]], checksum: bytes) -> bytes:
     return found + hashlib.sha1(found, usedforsecurity=False).digest()
 
 
-def _write(path: Path, content: bytes, fsync: bool) -> None:
+def _write(files: Mapping[Path, bytes], fsync: bool) -> None:
+    """Write files whole: all contents first, brought to the disk at once, then their names in this order."""
     # Git removes drafts of this name that a crash left (git-prune(1)).
-    draft = path.with_name(f"tmp_{path.name}")
+    drafts = {path: path.with_name(f"tmp_{path.name}") for path in files}
     try:
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o444)
-        with os.fdopen(descriptor, "wb") as out:
-            out.write(content)
-            out.flush()
+        with ExitStack() as stack:
+            opened = [stack.enter_context(_private(draft)) for draft in drafts.values()]
+            for out, content in zip(opened, files.values(), strict=True):
+                out.write(content)
+                out.flush()
             if fsync:
-                os.fsync(out.fileno())
-        draft.replace(path)
+                _sync([out.fileno() for out in opened])
+        for path, draft in drafts.items():
+            draft.replace(path)
     except BaseException:
-        draft.unlink(missing_ok=True)
+        for draft in drafts.values():
+            draft.unlink(missing_ok=True)
         raise
 
 
-def _sync_folder(folder: Path) -> None:
+def _private(draft: Path) -> IO[bytes]:
+    return os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o444), "wb")
+
+
+def _sync(descriptors: list[int]) -> None:
+    """Bring files to the disk; it takes two at once in little more time than one."""
+    with ThreadPoolExecutor(len(descriptors)) as pool:
+        for done in [pool.submit(os.fsync, descriptor) for descriptor in descriptors]:
+            done.result()
+
+
+def sync_folder(folder: Path) -> None:
+    """Bring the names in a folder to the disk."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

@@ -6,6 +6,7 @@ libgit2 handles may not be used by two threads at once, so every thread opens it
 
 from __future__ import annotations
 
+import os
 import shutil
 import threading
 import time
@@ -20,7 +21,8 @@ from pygit2.enums import ObjectType
 
 from thinmesh.kernel.errors import Conflict, Internal, Temporary
 
-from .packs import object_id, write_pack
+from .packs import object_id, sync_folder, write_pack
+from .tips import newest_entry
 
 MAIN = "refs/heads/main"
 SERVER_NAME, SERVER_EMAIL = "thinmesh", "thinmesh@thinmesh.invalid"
@@ -233,22 +235,31 @@ class Store:
                 self._swing(old, new)
 
     def _swing(self, old: str, new: str) -> None:
-        handle = self._opened()
+        """Write the ref as git does, by its lock file; libgit2 would keep every other thread waiting for the disk."""
+        self._require(new)
+        ref = self.path / MAIN
+        draft = ref.with_name(ref.name + ".lock")
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
         try:
-            if not old:
-                handle.create_reference_direct(MAIN, pygit2.Oid(hex=new), False)
-                return
-            reference = handle.lookup_reference(MAIN)
-            if str(reference.target) != old:
-                raise self._moved(str(reference.target), old)
-            reference.set_target(pygit2.Oid(hex=new))
-        except (pygit2.AlreadyExistsError, KeyError) as error:
-            raise self._moved(self.head() or "nothing", old) from error
-        except pygit2.GitError as error:
-            now = self.head()
-            if now != old:
-                raise self._moved(now, old) from error
+            with os.fdopen(descriptor, "w") as out:
+                now = newest_entry(self.path)
+                if now != old:
+                    raise self._moved(now or "nothing", old)
+                out.write(f"{new}\n")
+                out.flush()
+                if self._fsync:
+                    os.fsync(out.fileno())
+            draft.replace(ref)
+        except BaseException:
+            draft.unlink(missing_ok=True)
             raise
+        if self._fsync:
+            sync_folder(ref.parent)
+
+    def _require(self, id: str) -> None:
+        """Raise Internal where there is no such object: a branch must not lead to nothing."""
+        if not self._opened().odb.exists(oid_of(id)):
+            raise Internal(f"{self.path.name} has no {id} to move main to.")
 
     def _moved(self, now: str, old: str) -> Conflict:
         return Conflict(

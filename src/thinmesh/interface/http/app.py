@@ -16,6 +16,7 @@ from thinmesh.kernel.errors import MeshError
 from . import exchange, identity, openapi, operations, product, query
 from .body import BodyLimit
 from .doorstep import App, Doorstep, request_id
+from .express import Express
 from .git import GitDoor
 from .problems import internal, of_http_exception, of_validation, problem_response
 from .rates import Rates
@@ -30,7 +31,7 @@ def create_app(platform: Platform, git: GitBridge | None = None) -> App:
     """Make the ASGI app over an open platform; `git` is the bridge to git, called for signed-in users."""
     made = api_of(platform)
     rates: Rates = made.state.rates
-    api = BodyLimit(made, _BODY_LIMIT, exempt=product.UPLOADS)
+    api = BodyLimit(Express(platform, made), _BODY_LIMIT, exempt=product.UPLOADS)
     return Doorstep(GitDoor(platform, git, rates, api) if git else api, rates)
 
 

@@ -67,17 +67,27 @@ def _authenticated(platform: Platform, request: Request, basic: bool, door: str)
 
 def caller_of(request: Request, *, basic: bool = False) -> Principal:
     """Authenticate a request, once."""
-    known = known_caller(request)
+    known = _known(request)
     if known is None:
         known = sign_in(platform_of(request), request.app.state.rates, request, basic=basic)
         setattr(request.state, _CALLER, known)
     return known
 
 
-def known_caller(request: Request) -> Principal | None:
+def _known(request: Request) -> Principal | None:
     """Tell who was found to send this request, before."""
     known: Principal | None = getattr(request.state, _CALLER, None)
     return known
+
+
+async def find_caller(request: Request, *, basic: bool = False) -> Principal:
+    """Authenticate a request, once: a look-up of microseconds, for which no thread is called.
+
+    Acting as somebody else is recorded, and may have to wait for other writers.
+    """
+    if ACTING_AS in request.headers and _known(request) is None:
+        return await run_in_threadpool(caller_of, request, basic=basic)
+    return caller_of(request, basic=basic)
 
 
 def is_owner(request: Request) -> bool:
@@ -108,9 +118,7 @@ class _Token(SecurityBase):
         self._basic = basic
 
     async def __call__(self, request: Request) -> Principal:
-        # Who sent a body is known before it is read: no thread is asked again.
-        known = known_caller(request)
-        return known if known else await run_in_threadpool(caller_of, request, basic=self._basic)
+        return await find_caller(request, basic=self._basic)
 
 
 class _Password(SecurityBase):

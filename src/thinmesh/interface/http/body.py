@@ -13,11 +13,10 @@ from typing import Any
 from fastapi import Request
 from fastapi.responses import Response
 from fastapi.routing import APIRoute
-from starlette.concurrency import run_in_threadpool
 
 from thinmesh.kernel.errors import Malformed, MeshError, NotSignedIn, TooLarge, Unsupported
 
-from .auth import caller_of
+from .auth import find_caller
 from .doorstep import App, Message, Receive, Scope, Send, request_id
 from .problems import problem_response
 
@@ -60,7 +59,7 @@ class BodyLimit:
     async def _knows_caller(self, scope: Scope) -> bool:
         """Tell whether a caller has signed in; to any other the app answers without the body."""
         try:
-            await run_in_threadpool(caller_of, Request({**scope, "app": self._app}))
+            await find_caller(Request({**scope, "app": self._app}))
         except NotSignedIn:
             return False
         return True
@@ -135,7 +134,7 @@ class JsonRoute(APIRoute):
         async def typed(request: Request) -> Response:
             kind = media_type_of(request)
             if kind and kind != "application/json" and not kind.endswith("+json"):
-                await run_in_threadpool(caller_of, request)
+                await find_caller(request)
                 raise Unsupported(f"The body cannot be {kind[:80]}.", help=JSON_HELP)
             return await handle(request)
 

@@ -16,7 +16,7 @@ from thinmesh.kernel.idempotency import StoredReply
 from thinmesh.kernel.policy import Principal
 from thinmesh.planes.product.model import Upload
 
-from .auth import caller_of, platform_of
+from .auth import find_caller, platform_of
 from .body import JsonRoute
 from .replies import JSON
 
@@ -64,7 +64,7 @@ class KeyedRoute(JsonRoute):
         async def keyed(request: Request) -> Response:
             if _HEADER not in request.headers:
                 return await handle(request)
-            await run_in_threadpool(caller_of, request)
+            await find_caller(request)
             body = await request.body()
             return await once(request, hashlib.sha256(body).digest(), lambda: handle(request), secret=secret)
 
@@ -82,7 +82,7 @@ async def once(
     key = request.headers.get(_HEADER)
     if not key:
         return await act()
-    replies, caller = platform_of(request).replies, await run_in_threadpool(caller_of, request)
+    replies, caller = platform_of(request).replies, await find_caller(request)
     kept = await run_in_threadpool(replies.reserve, caller.user, key, _fingerprint(request, caller, content))
     if kept is not None and secret:
         raise _shown_once(kept)

@@ -9,7 +9,7 @@ from fastapi import Header, Query
 from fastapi.responses import Response
 from pydantic import BaseModel
 
-from thinmesh.interface.documents import document, encode
+from thinmesh.interface.documents import encode
 from thinmesh.kernel.page import DEFAULT_LIMIT, MAX_LIMIT
 
 from . import problems
@@ -47,7 +47,7 @@ WRITE = (*READ, 409, 413, 415, 422, 423)
 
 def json_reply(result: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """Render a result of an operation as a JSON reply."""
-    return Response(encode(document(result)), status, dict(headers or {}), JSON)
+    return Response(encode(result), status, dict(headers or {}), JSON)
 
 
 def etag_header(etag: str) -> dict[str, str]:
