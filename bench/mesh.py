@@ -124,11 +124,11 @@ def ready(process: subprocess.Popen[str]) -> int:
     return int(json.loads(line)["url"].rpartition(":")[2])
 
 
-def request(method: str, path: str, token: str, body: bytes = b"") -> bytes:
+def request(method: str, path: str, token: str, body: bytes = b"", kind: str = "application/json") -> bytes:
     """Write an HTTP request."""
     head = f"{method} {path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {token}\r\n"
     if body:
-        head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+        head += f"Content-Type: {kind}\r\nContent-Length: {len(body)}\r\n"
     return head.encode() + b"\r\n" + body
 
 
@@ -155,8 +155,14 @@ def ask(port: int, requests: Iterable[bytes], clients: int) -> list[float]:
 
 async def _answer(reader: asyncio.StreamReader) -> None:
     head = await reader.readuntil(b"\r\n\r\n")
-    length = next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
-    body = await reader.readexactly(int(length.partition(b":")[2]))
+    lengths = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
+    if lengths:
+        body = await reader.readexactly(int(lengths[0].partition(b":")[2]))
+    else:
+        body = b""
+        while size := int(await reader.readline(), 16):
+            body += await reader.readexactly(size + 2)
+        await reader.readline()
     if not head.startswith(b"HTTP/1.1 20"):
         raise RuntimeError(body.decode())
 

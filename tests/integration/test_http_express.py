@@ -67,11 +67,13 @@ def test_both_ways_register_the_same(client):
         reply = client.post("/product/v1/products", content=content, headers=headers)
         status, found, document = seen(reply)
         etag = found.pop("etag", None)
+        found.pop("content-length")  # the tag is in the body too, and grows
         assert status != 201 or etag
         return status, json.loads(json.dumps([found, document]).replace(name, "NAME")), etag
 
     plain, keyed = post("plain_1"), post("keyed_1", **{"Idempotency-Key": "k"})
     for reply in (plain, keyed):
+        reply[1][1].pop("etag")
         for condition in reply[1][1]["conditions"]:
             condition.pop("since")
     assert plain[:2] == keyed[:2]

@@ -90,12 +90,12 @@ def _make_current(platform: Platform, mode: str) -> None:
     Readers go on from the index where that cannot be finished: `doctor` must be able to say what is wrong.
     """
     from thinmesh.adapters.git.tips import newest_entry
-    from thinmesh.adapters.sql.schema import check_current, migrate
+    from thinmesh.adapters.sql.versions import is_current
 
-    if mode == "read":
-        check_current(platform.database)
-    else:
-        migrate(platform.database)
+    if not is_current(platform.database):
+        from thinmesh.adapters.sql.schema import check_current, migrate
+
+        (check_current if mode == "read" else migrate)(platform.database)
     with platform.database.read() as tx:
         behind = platform.index.cursor(tx)[0] != newest_entry(platform.layout.log)
     if mode == "serve":

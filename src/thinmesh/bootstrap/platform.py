@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from thinmesh.adapters.local.home import Home
-from thinmesh.adapters.local.location import LocalLocation
 from thinmesh.adapters.sql.sqlite import SqliteDatabase
 from thinmesh.kernel.clock import Clock, utc_now
 from thinmesh.kernel.policy import Policy
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from thinmesh.adapters.git.data import GitDataRepository
     from thinmesh.adapters.git.door import GitDoor
     from thinmesh.adapters.git.log import GitLogRepository
+    from thinmesh.adapters.local.location import LocalLocation
     from thinmesh.adapters.sql.idempotency import SqlReplyStore
     from thinmesh.adapters.sql.index import SqlProductIndex
     from thinmesh.adapters.sql.statements import SqlStatementLog
@@ -115,6 +115,8 @@ class Platform:
     @cached_property
     def location(self) -> LocalLocation:
         """Where data files lie."""
+        from thinmesh.adapters.local.location import LocalLocation
+
         return LocalLocation(self.layout.lake)
 
     @cached_property

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from thinmesh.kernel.contract import Table
 from thinmesh.kernel.database import Transaction
-from thinmesh.kernel.documents import canonical, stored_descriptor, table_of_record
 from thinmesh.kernel.events import Event, EventFeed
-from thinmesh.kernel.ledger import Entry, ProductChange, TableLoad
 from thinmesh.kernel.product import DataFile, Descriptor, Product, TableState
+
+if TYPE_CHECKING:
+    from thinmesh.kernel.contract import Table
+    from thinmesh.kernel.ledger import Entry, ProductChange, TableLoad
 
 INDEX_SCHEMA = (
     """CREATE TABLE products (
@@ -101,6 +102,8 @@ class SqlProductIndex:
         tx.execute("DELETE FROM cursors WHERE projection = :p", {"p": self.name})
 
     def _apply_product(self, tx: Transaction, entry: Entry, change: ProductChange) -> None:
+        from thinmesh.kernel.documents import canonical, stored_descriptor
+
         odcs = self._read(change.odcs) if change.odcs else None
         document = self._read(change.document) if change.document else canonical(change.described or {})
         descriptor = stored_descriptor(document, odcs=odcs)
@@ -165,6 +168,9 @@ class SqlProductIndex:
 
     def product(self, tx: Transaction, name: str) -> Product | None:
         """Find a product, retired ones included."""
+        # Lists and searches read no document.
+        from thinmesh.kernel.documents import stored_descriptor
+
         row = tx.one("SELECT * FROM products WHERE name = :name", {"name": name})
         if row is None:
             return None
@@ -403,11 +409,15 @@ def _event(entry: Entry, change: ProductChange) -> Event:
 
 
 def _tables(tx: Transaction, product: str) -> list[Table]:
+    from thinmesh.kernel.documents import table_of_record
+
     rows = tx.all("SELECT record FROM product_tables WHERE product = :p ORDER BY position, name", {"p": product})
     return [table_of_record(json.loads(row["record"])) for row in rows]
 
 
 def _table_states(tx: Transaction, product: str) -> dict[str, TableState]:
+    from thinmesh.kernel.documents import table_of_record
+
     files: dict[str, list[DataFile]] = {}
     for row in tx.all("SELECT * FROM data_files WHERE product = :p ORDER BY table_name, position", {"p": product}):
         file = DataFile(row["path"], row["sha256"], row["row_count"], row["bytes"], row["content"], row["source"])

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TypeAlias
 
-from thinmesh.kernel.database import Database, Transaction
+from thinmesh.kernel.database import Database
 from thinmesh.kernel.errors import Conflict, Temporary
 
 from .audit import AUDIT_HEAD_SCHEMA, AUDIT_SCHEMA
@@ -20,6 +20,7 @@ from .index import INDEX_SCHEMA
 from .operations import OPERATIONS_SCHEMA
 from .pointers import POINTERS_SCHEMA
 from .statements import STATEMENTS_SCHEMA
+from .versions import versions
 
 Steps: TypeAlias = tuple[tuple[int, tuple[str, ...]], ...]
 
@@ -44,7 +45,7 @@ def migrate(database: Database, stores: Mapping[str, Steps] = STORES) -> list[st
     """
     with database.write() as tx:
         tx.execute(_VERSIONS)
-        _refuse_newer(_versions(tx), stores)
+        _refuse_newer(versions(tx), stores)
     return [
         f"{store} {version}"
         for store, steps in stores.items()
@@ -59,7 +60,7 @@ def check_current(database: Database, stores: Mapping[str, Steps] = STORES) -> N
     Raises Conflict where a newer release wrote it, Temporary where steps are missing.
     """
     with database.read() as tx:
-        found = _versions(tx)
+        found = versions(tx)
     _refuse_newer(found, stores)
     missing = [store for store, steps in stores.items() if found.get(store, 0) < _newest(steps)]
     if missing:
@@ -72,7 +73,7 @@ def check_current(database: Database, stores: Mapping[str, Steps] = STORES) -> N
 def _apply(database: Database, store: str, version: int, statements: tuple[str, ...]) -> bool:
     """Apply one step unless it was; another process may have done so since."""
     with database.write() as tx:
-        if _versions(tx).get(store, 0) >= version:
+        if versions(tx).get(store, 0) >= version:
             return False
         for statement in statements:
             tx.execute(statement)
@@ -82,13 +83,6 @@ def _apply(database: Database, store: str, version: int, statements: tuple[str, 
             {"store": store, "version": version},
         )
     return True
-
-
-def _versions(tx: Transaction) -> dict[str, int]:
-    """Give the version of each store; nothing where the database is new."""
-    if not tx.one("SELECT 1 FROM sqlite_master WHERE name = 'schema_versions'"):
-        return {}
-    return {row["store"]: row["version"] for row in tx.all("SELECT store, version FROM schema_versions")}
 
 
 def _newest(steps: Steps) -> int:

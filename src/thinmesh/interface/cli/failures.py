@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-import tempfile
-import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -109,6 +107,8 @@ def _problem(code: str, title: str, status: int, detail: str, help: str) -> dict
 def unexpected(error: Exception, *, as_json: bool) -> int:
     """Tell that we failed; the traceback goes to a file, and to the terminal only where THINMESH_DEBUG is set."""
     if os.environ.get("THINMESH_DEBUG"):
+        import traceback
+
         traceback.print_exception(error, file=sys.stderr)
     where = _written(error)
     help = f"Report it with {where}." if where else "Run it again with THINMESH_DEBUG=1, and report what it prints."
@@ -116,6 +116,9 @@ def unexpected(error: Exception, *, as_json: bool) -> int:
 
 
 def _written(error: Exception) -> Path | None:
+    import tempfile
+    import traceback
+
     try:
         handle, name = tempfile.mkstemp(prefix="thinmesh-error-", suffix=".log")
         with os.fdopen(handle, "w") as file:

@@ -6,11 +6,13 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from thinmesh.interface.sockets import reachable, running
 from thinmesh.kernel.errors import Malformed, NotFound, NotSignedIn
 
-from .session import Session
+if TYPE_CHECKING:
+    from .session import Session
 
 MARKER = "thinmesh.toml"
 

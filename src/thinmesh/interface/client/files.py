@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -47,6 +46,8 @@ def whole_file(path: Path, mode: int = 0o666) -> Iterator[BinaryIO]:
 
     `mode` are its permissions, less the umask. Raises Refused where it cannot be written.
     """
+    import tempfile
+
     try:
         if path.exists() and not path.is_file():
             with path.open("wb") as file:

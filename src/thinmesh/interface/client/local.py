@@ -13,10 +13,11 @@ from thinmesh.kernel.policy import Principal
 from thinmesh.planes.product.model import Progress, Upload, no_progress
 
 from .files import FilePart
-from .session import Document
 
 if TYPE_CHECKING:
     from thinmesh.planes.query.execution import Execution
+
+    from .session import Document
 
 
 class LocalAnswer:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from thinmesh.kernel.audit import Audit
-from thinmesh.kernel.clock import Clock
-from thinmesh.kernel.contract import Table
-from thinmesh.kernel.database import Database, Transaction
-from thinmesh.kernel.ledger import Ledger
-from thinmesh.kernel.policy import Policy, Principal
-from thinmesh.kernel.product import DataFile, Product
-from thinmesh.kernel.repository import DataRepository
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+    from pathlib import Path
 
-from .model import CheckJob, CheckResult, Progress, Snapshot, StagedFile, WarehouseFault
+    from thinmesh.kernel.audit import Audit
+    from thinmesh.kernel.clock import Clock
+    from thinmesh.kernel.contract import Table
+    from thinmesh.kernel.database import Database, Transaction
+    from thinmesh.kernel.ledger import Ledger
+    from thinmesh.kernel.policy import Policy, Principal
+    from thinmesh.kernel.product import DataFile, Product
+    from thinmesh.kernel.repository import DataRepository
+
+    from .model import CheckJob, CheckResult, Progress, Snapshot, StagedFile, WarehouseFault
 
 
 class Checker(Protocol):

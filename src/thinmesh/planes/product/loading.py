@@ -13,11 +13,12 @@ from typing import Any
 from thinmesh.kernel.contract import Table
 from thinmesh.kernel.errors import Violation
 from thinmesh.kernel.ledger import TableLoad
-from thinmesh.kernel.policy import Action, Principal, ProductFacts
+from thinmesh.kernel.policy import Action, Principal
 from thinmesh.kernel.product import DataFile, Product, TableState
 from thinmesh.kernel.repository import StagedObject
 
 from .backend import Backends
+from .finding import facts
 from .model import CheckedTable, CheckJob, CheckResult, Progress, Snapshot, StagedFile, TableInput, Upload
 from .quality import has_sql, measured
 
@@ -267,11 +268,6 @@ def _foreign(
             ):
                 found[f"{name}.{table}"] = (state.table, _paths(backends, state.files))
     return found
-
-
-def facts(product: Product) -> ProductFacts:
-    """Give what the policy must know of a product."""
-    return ProductFacts(product.name, product.domain, product.owner, product.access, product.status)
 
 
 def _store(

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from thinmesh.kernel.clock import duration, text_of_time, time_of_text
 from thinmesh.kernel.contract import Column, Table
-from thinmesh.kernel.documents import descriptor_document, to_odcs
 from thinmesh.kernel.errors import NotFound
 from thinmesh.kernel.names import nearest
 from thinmesh.kernel.page import Page, checked_limit, cursor_of, position_of
@@ -15,7 +15,7 @@ from thinmesh.kernel.policy import Action, Principal
 from thinmesh.kernel.product import Product, TableState
 
 from .backend import Backends
-from .loading import facts
+from .finding import facts, live_product, unknown
 from .model import (
     Checked,
     CheckResult,
@@ -28,8 +28,10 @@ from .model import (
     Upload,
     no_progress,
 )
-from .publication import Publishing
-from .registration import Outcome, Registration, live_product, unknown
+
+if TYPE_CHECKING:
+    from .publication import Publishing
+    from .registration import Outcome, Registration
 
 
 class Products:
@@ -37,8 +39,20 @@ class Products:
 
     def __init__(self, backends: Backends) -> None:
         self._backends = backends
-        self._registration = Registration(backends)
-        self._publishing = Publishing(backends)
+
+    # A command that only looks loads nothing of what changes products.
+
+    @cached_property
+    def _registration(self) -> Registration:
+        from .registration import Registration
+
+        return Registration(self._backends)
+
+    @cached_property
+    def _publishing(self) -> Publishing:
+        from .publication import Publishing
+
+        return Publishing(self._backends)
 
     # Producers ------------------------------------------------------------------------------------------------
 
@@ -139,6 +153,8 @@ class Products:
         if found.descriptor.odcs is not None:
             return ContractDocument(found.descriptor.odcs, found.etag)
         tables = {name: state.table for name, state in found.tables.items()}
+        from thinmesh.kernel.documents import to_odcs
+
         document = to_odcs(found.descriptor, tables, owner=found.owner, version=found.version, status=found.status)
         return ContractDocument(document, found.etag)
 
@@ -224,6 +240,8 @@ def checked(result: CheckResult) -> Checked:
 
 def document_of(product: Product) -> Mapping[str, Any]:
     """Give the whole descriptor in force, with defaults filled in and inferred tables shown."""
+    from thinmesh.kernel.documents import descriptor_document
+
     tables = {name: state.table for name, state in product.tables.items()}
     return descriptor_document(
         product.descriptor,

@@ -17,9 +17,10 @@ from thinmesh.kernel.policy import Action, Principal
 from thinmesh.kernel.product import Product, TableState
 
 from .backend import Backends
-from .loading import Prepared, Source, TableChange, discard, facts, prepare, rehearse
+from .finding import facts, live_product
+from .loading import Prepared, Source, TableChange, discard, prepare, rehearse
 from .model import CheckedTable, CheckResult, Progress, Upload
-from .registration import ATTEMPTS, Stale, actor_of, audited, live_product, refused, signature_of
+from .registration import ATTEMPTS, Stale, actor_of, audited, refused, signature_of
 from .sources import by_table, csv_paths, digest, fits_git
 
 MODES = ("replace", "append")

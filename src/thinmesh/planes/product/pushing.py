@@ -22,7 +22,8 @@ from thinmesh.kernel.repository import DataRepository, File
 from .backend import Backends
 from .consumers import for_whom
 from .evolution import Evolution, evolve
-from .loading import Prepared, Source, TableChange, discard, facts, prepare, scratch_folder
+from .finding import facts
+from .loading import Prepared, Source, TableChange, discard, prepare, scratch_folder
 from .model import Progress, Upload, no_progress
 from .push import MAIN, Landing, Push, PushContext, PushedChange, Say
 from .push_merge import clashes, merged, news

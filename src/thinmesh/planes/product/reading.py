@@ -9,10 +9,9 @@ from thinmesh.kernel.policy import Action, Principal, ProductFacts
 from thinmesh.kernel.product import Product
 
 from .backend import Backends
-from .loading import facts
+from .finding import facts, live_product, unknown
 from .model import Snapshot
 from .operations import state_of
-from .registration import live_product, unknown
 
 # Tables and files of a statement's products that it does not name, counted together.
 _MOST_OTHERS = 64

@@ -17,9 +17,8 @@ from thinmesh.kernel.documents import (
     table_record,
     with_tables,
 )
-from thinmesh.kernel.errors import Conflict, NotAllowed, NotFound, Refused, Retired, Temporary, Violation
+from thinmesh.kernel.errors import Conflict, NotAllowed, Refused, Temporary, Violation
 from thinmesh.kernel.ledger import Actor, Draft, ProductChange, Unfinished
-from thinmesh.kernel.names import nearest
 from thinmesh.kernel.policy import Action, Principal, ProductFacts
 from thinmesh.kernel.product import Descriptor, Product
 from thinmesh.kernel.repository import Signature
@@ -27,7 +26,8 @@ from thinmesh.kernel.repository import Signature
 from .backend import Backends
 from .consumers import for_whom
 from .evolution import Evolution, accepted, evolve
-from .loading import Prepared, TableChange, discard, facts, prepare, scratch_folder
+from .finding import facts, live_product, retired, unknown
+from .loading import Prepared, TableChange, discard, prepare, scratch_folder
 from .model import no_progress
 
 # How often a change is judged again when others got in between; each round saw newer state.
@@ -310,33 +310,6 @@ def change_of(
         publication=publication,
         loads=prepared.loads,
         quality=prepared.quality,
-    )
-
-
-def live_product(backends: Backends, tx: Transaction, name: str) -> Product:
-    """Find a product that is not retired. Raises NotFound with the nearest name, or Retired with the successor."""
-    product = backends.index.product(tx, name)
-    if product is None:
-        raise unknown(backends, tx, name)
-    if product.status == "retired":
-        raise retired(product)
-    return product
-
-
-def unknown(backends: Backends, tx: Transaction, name: str) -> NotFound:
-    """Make the error for a name that no product has."""
-    near = nearest(name, backends.index.names(tx))
-    return NotFound(
-        f"There is no product {name[:80]}.",
-        help=f"Did you mean {near}?" if near else "`thinmesh list` shows all products.",
-    )
-
-
-def retired(product: Product) -> Retired:
-    """Make the error for a retired product."""
-    return Retired(
-        f"{product.name} was retired on {product.changed[:10]}.",
-        help=f"Use {product.successor}." if product.successor else "No successor is named; its history stays.",
     )
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from thinmesh.adapters.sql.schema import STORES, check_current, migrate
 from thinmesh.adapters.sql.sqlite import SqliteDatabase
+from thinmesh.adapters.sql.versions import NEWEST, is_current
 from thinmesh.kernel.errors import Conflict, Internal, Temporary
 
 FIRST = ("CREATE TABLE a (x TEXT)", "INSERT INTO a (x) VALUES ('kept')")
@@ -23,6 +24,12 @@ def test_a_new_database_gets_every_store_once(database):
     assert {name.split()[0] for name in migrate(database)} == set(STORES)
     assert migrate(database) == []
     check_current(database)
+    assert is_current(database)
+
+
+def test_the_versions_that_commands_look_for_are_those_of_the_steps(database):
+    assert {store: steps[-1][0] for store, steps in STORES.items()} == NEWEST
+    assert not is_current(database)
 
 
 def test_an_older_database_gets_the_missing_steps_and_keeps_its_rows(database):

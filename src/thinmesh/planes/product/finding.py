@@ -1,0 +1,43 @@
+"""Find a product in the index, or say which one was meant."""
+
+from __future__ import annotations
+
+from thinmesh.kernel.database import Transaction
+from thinmesh.kernel.errors import NotFound, Retired
+from thinmesh.kernel.names import nearest
+from thinmesh.kernel.policy import ProductFacts
+from thinmesh.kernel.product import Product
+
+from .backend import Backends
+
+
+def live_product(backends: Backends, tx: Transaction, name: str) -> Product:
+    """Find a product that is not retired. Raises NotFound with the nearest name, or Retired with the successor."""
+    product = backends.index.product(tx, name)
+    if product is None:
+        raise unknown(backends, tx, name)
+    if product.status == "retired":
+        raise retired(product)
+    return product
+
+
+def unknown(backends: Backends, tx: Transaction, name: str) -> NotFound:
+    """Make the error for a name that no product has."""
+    near = nearest(name, backends.index.names(tx))
+    return NotFound(
+        f"There is no product {name[:80]}.",
+        help=f"Did you mean {near}?" if near else "`thinmesh list` shows all products.",
+    )
+
+
+def retired(product: Product) -> Retired:
+    """Make the error for a retired product."""
+    return Retired(
+        f"{product.name} was retired on {product.changed[:10]}.",
+        help=f"Use {product.successor}." if product.successor else "No successor is named; its history stays.",
+    )
+
+
+def facts(product: Product) -> ProductFacts:
+    """Give what the policy must know of a product."""
+    return ProductFacts(product.name, product.domain, product.owner, product.access, product.status)
