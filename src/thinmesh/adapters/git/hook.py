@@ -6,12 +6,18 @@ git hands to the pushing client line by line. The talk with the server is JSON l
 then any number of {"say": text}, then one {"end": …}. The talk with git is that of githooks(5), *proc-receive*.
 """
 
+from __future__ import annotations
+
 import json
 import os
 import socket
 import sys
-from collections.abc import Iterator
-from typing import Any
+
+# Two of these start for every push; the module of that name would take a third of their time.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
 
 CONTEXT, SOCKET = "THINMESH_CONTEXT", "THINMESH_HOOKS"
 _FLUSH = b"0000"

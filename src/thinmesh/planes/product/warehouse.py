@@ -71,8 +71,8 @@ class Warehouse:
             with self._database.read() as tx:
                 touched = self._pointers.touched(tx, limit)
                 due = self._pointers.due(tx, text_of_time(self._clock()), limit - len(touched))
-            for name, sequence in touched:
-                self._take(name, sequence)
+                bare = {name for name, _ in touched if self._is_bare(tx, name)}
+            self._take_in_order(touched, bare)
             for name in due:
                 self._take(name, None)
         return len(touched) + len(due)
@@ -143,6 +143,21 @@ class Warehouse:
                 self._pointers.drop_outside(tx, base)
                 self._pointers.restart(tx)
         self._settled = True
+
+    def _is_bare(self, tx: Transaction, name: str) -> bool:
+        """Tell whether a product has no tables, and had none: one that gets some is touched again."""
+        product = self._index.product(tx, name)
+        known = self._pointers.locations(tx, name) or self._pointers.fault(tx, name)
+        return product is not None and not product.tables and not known
+
+    def _take_in_order(self, touched: Sequence[tuple[str, int]], bare: Collection[str]) -> None:
+        """Bring products, and step over those in between that are bare."""
+        for name, sequence in touched:
+            if name not in bare:
+                self._take(name, sequence)
+        if touched and touched[-1][0] in bare:
+            with self._database.write() as tx:
+                self._pointers.move_position(tx, *touched[-1])
 
     def _take(self, name: str, position: int | None, anew: bool = False) -> bool:
         """Bring one product, or record why not. `position` is its sequence, where it is next in the order."""
