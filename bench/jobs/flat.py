@@ -45,7 +45,7 @@ def _requests(token: str) -> dict[str, Callable[[], bytes]]:
         "register": lambda: ask("POST", "/product/v1/products", body=mesh.document(next(numbers))),
         "list": lambda: ask("GET", "/product/v1/products?limit=10"),
         "show": lambda: ask("GET", _PRODUCT),
-        "search": lambda: ask("GET", "/product/v1/search?q=product_000004&limit=10"),
+        "search": lambda: ask("GET", "/product/v1/search?q=000004&limit=10"),
         "publish": lambda: _upload(token, f"id,value\n1,{next(numbers)}\n"),
         "query": lambda: ask("POST", "/query/v1/statements", body=statement),
     }

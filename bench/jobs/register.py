@@ -15,7 +15,7 @@ from .. import mesh
 from ..model import OURS, Goal, Job, Work
 
 _CLIENTS = 32
-_AT_ONCE = 960
+_AT_ONCE = 480
 
 
 @contextmanager

@@ -6,8 +6,6 @@ git hands to the pushing client line by line. The talk with the server is JSON l
 then any number of {"say": text}, then one {"end": …}. The talk with git is that of githooks(5), *proc-receive*.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import socket
@@ -23,7 +21,7 @@ CONTEXT, SOCKET = "THINMESH_CONTEXT", "THINMESH_HOOKS"
 _FLUSH = b"0000"
 
 
-def ask(request: dict[str, Any]) -> dict[str, Any]:
+def ask(request: "dict[str, Any]") -> "dict[str, Any]":
     """Put a request to the server, pass on what it says, and give its last word; empty where there is none."""
     context, path = os.environ.get(CONTEXT), os.environ.get(SOCKET)
     if not context or not path:
@@ -59,7 +57,7 @@ def pre_receive() -> int:
     return 0 if answer.get("ok") is True else 1
 
 
-def read_packets() -> Iterator[bytes]:
+def read_packets() -> "Iterator[bytes]":
     """Read pkt-lines (gitprotocol-common(5)), without their line ends, up to a flush."""
     while (length := int(sys.stdin.buffer.read(4) or b"0", 16)) >= len(_FLUSH):
         yield sys.stdin.buffer.read(length - 4).rstrip(b"\n")

@@ -95,8 +95,8 @@ def _index(places: list[tuple[bytes, int, int]], checksum: bytes) -> bytes:
 
 def _write(files: Mapping[Path, bytes], fsync: bool) -> None:
     """Write files whole: all contents first, brought to the disk at once, then their names in this order."""
-    # Git removes drafts of this name that a crash left (git-prune(1)).
-    drafts = {path: path.with_name(f"tmp_{path.name}") for path in files}
+    # Git removes drafts of this name that a crash left (git-prune(1)), and takes none that ends in .idx for an index.
+    drafts = {path: path.with_name(f"tmp_{path.stem}_{path.suffix[1:]}") for path in files}
     try:
         with ExitStack() as stack:
             opened = [stack.enter_context(_private(draft)) for draft in drafts.values()]
