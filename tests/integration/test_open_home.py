@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from contextlib import closing
 
 import pytest
 
-from tests.integration.running import cli, cli_json, make_home, up
+from tests.integration.running import cli, cli_json, make_home, register, up
 from thinmesh.bootstrap import open_home
 from thinmesh.kernel.errors import Internal
 
@@ -65,3 +66,13 @@ def test_what_a_killed_process_left_in_the_making_is_gone_when_the_home_is_serve
     assert left.exists()
     with up(home):
         assert list((home / "run" / "staging").iterdir()) == []
+
+
+def test_a_lock_that_a_killed_command_left_is_told_on_stderr(tmp_path):
+    home, _ = make_home(tmp_path)
+    cli_json("team", "create", "crew", "--domain", "aviation", home=home)
+    lock = home / "log.git" / "refs" / "heads" / "main.lock"
+    lock.touch()
+    os.utime(lock, (1, 1))
+    assert register(home, "flights")["created"]
+    assert not lock.exists()

@@ -5,6 +5,7 @@ Parts are made when first asked for, so that a command that lists products loads
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from functools import cached_property
@@ -88,6 +89,7 @@ class Platform:
         """The repository that people clone."""
         from thinmesh.adapters.git.data import GitDataRepository
 
+        _log_apart()
         return GitDataRepository(self.layout.data, fsync=self.settings.git.fsync)
 
     @cached_property
@@ -95,6 +97,7 @@ class Platform:
         """The log."""
         from thinmesh.adapters.git.log import GitLogRepository
 
+        _log_apart()
         return GitLogRepository(self.layout.log, fsync=self.settings.git.fsync)
 
     @cached_property
@@ -351,3 +354,11 @@ class Platform:
             if part in made:
                 made[part].close()
         self.layout.unlock()
+
+
+def _log_apart() -> None:
+    """Send log lines to stderr unless somebody said where they go: stdout holds what a command answers."""
+    import structlog
+
+    if not structlog.is_configured():
+        structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
