@@ -56,13 +56,17 @@ _WORD = re.compile(r"\w+", re.UNICODE)
 
 
 class SqlProductIndex:
-    """Keeps the index. `read` gives a file on `main` by its object id; `feed` is told what happened to products."""
+    """Keeps the index. `read` gives a file on `main` by its object id; `feed` is told what happened to products.
+
+    `most` is the number of products that a search ranks.
+    """
 
     name = "index"
 
-    def __init__(self, read: Callable[[str], bytes], feed: EventFeed | None = None) -> None:
+    def __init__(self, read: Callable[[str], bytes], feed: EventFeed | None = None, most: int = 1_000) -> None:
         self._read = read
         self._feed = feed
+        self._most = most
 
     # What the ledger calls ------------------------------------------------------------------------------------
 
@@ -221,13 +225,23 @@ class SqlProductIndex:
         if not found:
             return []
         query = " ".join(f'"{word}"*' for word in found)
-        rows = tx.all(
-            f"""{_SUMMARY} JOIN product_words ON product_words.rowid = p.rowid WHERE product_words MATCH :query
-                ORDER BY bm25(product_words, 10.0, 3.0, 3.0, 4.0, 5.0, 2.0, 1.0), p.name
-                LIMIT :limit OFFSET :offset""",
-            {"query": query, "limit": limit, "offset": offset},
+        if not self._many(tx, query):
+            return _ranked(tx, query, limit, offset)
+        # Ranking thousands takes longer than anybody waits, and nobody reads on that far: those with the words in
+        # their name come first, ranked where they are few enough, then all others by name.
+        named = f"name : ({query})"
+        first = [] if self._many(tx, named) else _ranked(tx, named, self._most, 0)
+        shown = first[offset : offset + limit]
+        without = named if first else None
+        return [*shown, *_by_name(tx, query, without, limit - len(shown), max(0, offset - len(first)))]
+
+    def _many(self, tx: Transaction, query: str) -> bool:
+        row = tx.one(
+            """SELECT count(*) AS found FROM
+               (SELECT 1 FROM product_words WHERE product_words MATCH :query LIMIT :most + 1)""",
+            {"query": query, "most": self._most},
         )
-        return [_summary(row) for row in rows]
+        return row is not None and row["found"] > self._most
 
     def history(self, tx: Transaction, product: str, limit: int, before: int | None) -> Sequence[Mapping[str, Any]]:
         """Give what happened to a product, newest first, before the log sequence `before`."""
@@ -317,6 +331,28 @@ class SqlProductIndex:
     def data_paths(self, tx: Transaction) -> set[str]:
         """List every data file that a present table is made of."""
         return {row["path"] for row in tx.all("SELECT path FROM data_files")}
+
+
+def _ranked(tx: Transaction, query: str, limit: int, offset: int) -> list[dict[str, Any]]:
+    rows = tx.all(
+        f"""{_SUMMARY} JOIN product_words ON product_words.rowid = p.rowid WHERE product_words MATCH :query
+            ORDER BY bm25(product_words, 10.0, 3.0, 3.0, 4.0, 5.0, 2.0, 1.0), p.name
+            LIMIT :limit OFFSET :offset""",
+        {"query": query, "limit": limit, "offset": offset},
+    )
+    return [_summary(row) for row in rows]
+
+
+def _by_name(tx: Transaction, query: str, without: str | None, limit: int, offset: int) -> list[dict[str, Any]]:
+    """Give those that match `query` and not `without`, by name."""
+    found = "(SELECT rowid FROM product_words WHERE product_words MATCH :{})"
+    rows = tx.all(
+        f"""{_SUMMARY} WHERE p.rowid IN {found.format("query")}
+            {f"AND p.rowid NOT IN {found.format('without')}" if without else ""}
+            ORDER BY p.name LIMIT :limit OFFSET :offset""",
+        {"query": query, "without": without, "limit": limit, "offset": offset},
+    )
+    return [_summary(row) for row in rows]
 
 
 def _apply_tables(tx: Transaction, change: ProductChange) -> None:
