@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from html import escape
 
 from .model import OURS
@@ -9,8 +10,8 @@ from .model import OURS
 _LEFT, _WIDE, _BAR, _GAP = 150, 420, 22, 10
 
 
-def bars(title: str, figure: str, sides: dict[str, dict[str, float]]) -> str:
-    """Draw one figure of every side that has it, a bar each."""
+def bars(title: str, figure: str, sides: dict[str, dict[str, float]], shown: Callable[[float], str]) -> str:
+    """Draw one figure of every side that has it, a bar each; `shown` writes a value with its unit."""
     values = {side: figures[figure] for side, figures in sides.items() if figure in figures}
     most = max(values.values(), default=0) or 1
     height = 34 + len(values) * (_BAR + _GAP)
@@ -28,6 +29,6 @@ def bars(title: str, figure: str, sides: dict[str, dict[str, float]]) -> str:
             f'<text x="{_LEFT - 8}" y="{top + 16}" text-anchor="end">{escape(side)}</text>',
             f'<rect class="{kind}" x="{_LEFT}" y="{top}" height="{_BAR}" rx="3"'
             f' width="{max(2, value / most * _WIDE):.0f}"/>',
-            f'<text x="{_LEFT + max(2, value / most * _WIDE) + 6:.0f}" y="{top + 16}">{value:,.3g}</text>',
+            f'<text x="{_LEFT + max(2, value / most * _WIDE) + 6:.0f}" y="{top + 16}">{escape(shown(value))}</text>',
         ]
     return "\n".join([*drawn, "</svg>"]) + "\n"

@@ -6,6 +6,7 @@ import datetime
 import json
 import os
 import platform
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,8 @@ def record(job: Job, figures: dict[str, dict[str, float]], missing: dict[str, st
     for goal in job.goals:
         value = goal.value(figures)
         if value is not None:
-            goals.append({"goal": _told(goal), "value": round(value, 4), "met": goal.met(value)})
+            measured = _shown(goal.figure, value) if goal.against is None else f"{value:.3g}x"
+            goals.append({"goal": _told(goal), "value": round(value, 4), "measured": measured, "met": goal.met(value)})
     rounded = {side: {name: round(value, 5) for name, value in each.items()} for side, each in figures.items()}
     return {"figures": rounded, "goals": goals, "missing": missing}
 
@@ -49,10 +51,10 @@ def lines(job: Job, measured: Record) -> str:
     """Tell what a job measured, a line per side and goal, and what got worse than the baseline."""
     told = [f"\n{job.title}  [{job.key}]"]
     for side, figures in measured["figures"].items():
-        told.append(f"  {side:<22}" + "  ".join(f"{name} {_number(value)}" for name, value in figures.items()))
-    told += [f"  {side:<22}not measured: {why}" for side, why in measured["missing"].items()]
+        told.append(f"  {side:<22} " + "  ".join(f"{name} {_shown(name, value)}" for name, value in figures.items()))
+    told += [f"  {side:<22} not measured: {why}" for side, why in measured["missing"].items()]
     for goal in measured["goals"]:
-        told.append(f"  {'met ' if goal['met'] else 'MISS'} {_number(goal['value'])} for {goal['goal']}")
+        told.append(f"  {'met ' if goal['met'] else 'MISS'} {goal['measured']} for {goal['goal']}")
     return "\n".join(told + [f"  WORSE {each}" for each in _regressions(job, measured)])
 
 
@@ -76,25 +78,23 @@ def render(kept: dict[str, Any]) -> None:
     for job in jobs:
         for goal in kept["jobs"][job.key]["goals"]:
             met = "met" if goal["met"] else "**missed**"
-            parts.append(f"| {job.title} | {goal['goal']} | {_number(goal['value'])} | {met} |")
+            parts.append(f"| {job.title} | {goal['goal']} | {goal['measured']} | {met} |")
     for job in jobs:
         parts += ["", *_section(job, kept["jobs"][job.key])]
     PAGE.write_text(above + "\n".join(parts) + "\n")
 
 
 def _section(job: Job, measured: Record) -> list[str]:
-    (CHARTS / f"{job.key}.svg").write_text(chart.bars(job.title, _main_figure(job), measured["figures"]))
+    figure = job.goals[0].figure if job.goals else "seconds"
+    drawn = chart.bars(job.title, figure, measured["figures"], partial(_shown, figure))
+    (CHARTS / f"{job.key}.svg").write_text(drawn)
     names = list(dict.fromkeys(name for each in measured["figures"].values() for name in each))
     told = [f"## {job.title}", "", f"![{job.title}](performance/{job.key}.svg)", ""]
     told += [f"`{job.key}`, {measured['day']}", "", f"| side | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
     for side, figures in measured["figures"].items():
-        cells = " | ".join(_number(figures[name]) if name in figures else "" for name in names)
+        cells = " | ".join(_shown(name, figures[name]) if name in figures else "" for name in names)
         told.append(f"| {side} | {cells} |")
     return told + [f"\nNot measured: {side}: {why}" for side, why in measured["missing"].items()]
-
-
-def _main_figure(job: Job) -> str:
-    return job.goals[0].figure if job.goals else "seconds"
 
 
 def _regressions(job: Job, measured: Record) -> list[str]:
@@ -106,7 +106,7 @@ def _regressions(job: Job, measured: Record) -> list[str]:
         name, value = goal["goal"], goal["value"]
         was = before.get(name)
         if was and (value * WORSE < was if at_least[name] else value > was * WORSE):
-            found.append(f"{_number(value)}, {_number(was)} in the baseline: {name}")
+            found.append(f"{value:.3g}, {was:.3g} in the baseline: {name}")
     return found
 
 
@@ -117,9 +117,14 @@ def _baseline() -> dict[str, Any]:
 def _told(goal: Goal) -> str:
     sign = "≥" if goal.at_least else "≤"
     if goal.against is None:
-        return f"{goal.figure} {sign} {goal.limit:g}"
+        return f"{goal.figure} {sign} {_shown(goal.figure, goal.limit)}"
     return f"{goal.figure} {sign} {goal.limit:g}x {goal.against}"
 
 
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+def _shown(figure: str, value: float) -> str:
+    """Write a figure with its unit: all but memory and rates are times."""
+    if figure == "rss":
+        return f"{value:,.0f} MB"
+    if figure == "rate":
+        return f"{value:,.0f}/s" if value >= 100 else f"{value:.3g}/s"
+    return f"{value:.3g} s" if value >= 1 else f"{value * 1000:.3g} ms"

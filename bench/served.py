@@ -148,14 +148,14 @@ def process(arguments: Sequence[str], environment: Mapping[str, str], **more: An
 
 
 def latencies(ask: Callable[[Client], Any], clients: Sequence[Client], each: int) -> dict[str, float]:
-    """Have every client ask `each` times, all at once; give p50, p99 (milliseconds) and the rate per second."""
+    """Have every client ask `each` times, all at once; give p50, p99 (seconds) and the rate per second."""
     took: list[list[float]] = [[] for _ in clients]
 
     def one(client: Client, mine: list[float]) -> None:
         for _ in range(each):
             began = time.perf_counter()
             ask(client)
-            mine.append((time.perf_counter() - began) * 1000)
+            mine.append(time.perf_counter() - began)
 
     began = time.perf_counter()
     with ExitStack() as stack:
