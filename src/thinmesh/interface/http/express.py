@@ -1,7 +1,7 @@
 """A shorter way to the requests that come most: register, list, search.
 
 The same handlers answer, without FastAPI's routing and its reading of parameters, which cost more than the answers (ADR
-0014). What is in any way special (a parameter that is not plain, a header that changes the meaning) goes the long way,
+0013). What is in any way special (a parameter that is not plain, a header that changes the meaning) goes the long way,
 which is also the one that is documented and the one that refuses.
 """
 
