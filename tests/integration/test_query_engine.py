@@ -385,8 +385,8 @@ def test_a_reader_who_stops_reading_gives_its_worker_back(engine, monkeypatch, s
     run = ask(engine, ENDLESS_ANSWER, format="csv", user="gone", seconds=seconds)
     run.open()
     pieces = run.chunks()
-    next(pieces)
-    later.go(59)
+    reading = len(next(pieces)) / (64 << 10)
+    later.go(59 + reading)
     run.judge(later.monotonic())
     assert engine.queue.counts()["running"] == 1
     later.go(2)
@@ -394,6 +394,23 @@ def test_a_reader_who_stops_reading_gives_its_worker_back(engine, monkeypatch, s
     assert engine.queue.counts()["running"] == 0
     with pytest.raises(Temporary, match="not taken"):
         list(pieces)
+
+
+def test_a_reader_may_read_for_long_what_its_system_took_at_once(engine, monkeypatch):
+    later = Later(monkeypatch)
+    run = ask(engine, ENDLESS_ANSWER, format="csv", user="throttled")
+    run.open()
+    with closing(run):
+        pieces = run.chunks()
+        taken = 0
+        while taken < 40 << 20:
+            taken += len(next(pieces))
+        later.go(60 + 250)
+        run.judge(later.monotonic())
+        assert engine.queue.counts()["running"] == 1
+        later.go(10)
+        run.judge(later.monotonic())
+        assert engine.queue.counts()["running"] == 0
 
 
 def test_a_reader_who_hardly_moves_gives_its_worker_back(engine, monkeypatch):

@@ -30,9 +30,9 @@ class Connection(HttpToolsProtocol):
     # A request line and its headers must have come by then (a slow writer would hold the connection for ever), and
     # after an answer what is still to come of its request.
     head_seconds = 30.0
-    # Nobody holds an answer, and the worker that makes it, by taking next to nothing of it: what waits in memory
-    # (64 kB) must be on its way by then. Readers that think between two batches are far faster.
-    stall_seconds = 120.0
+    # Nobody holds a connection by taking nothing of an answer: what waits in memory (64 kB) must be on its way by then.
+    # A slow reader first reads what lies in the buffers of both systems (up to 16 MB), and seems to stand still.
+    stall_seconds = 360.0
     # Half of what the process may open, for it has files and workers, too. The home's own socket is not counted.
     most = min(resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2, 10_000)
 

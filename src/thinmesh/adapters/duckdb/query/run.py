@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 # took at so many bytes per second: a worker is held by who reads, not by who has gone away or hardly moves.
 _STALL_SECONDS = 60.0
 _SLOWEST_BYTES = 64 << 10
+# What one pause may add for bytes that were taken: they may lie in the buffers of two systems (measured: 13 MB) while
+# the reader reads them, and nothing of that is seen here.
+_BUFFERED_BYTES = 16 << 20
 # However steadily it reads, an answer that does not end holds a worker no longer.
 _LONGEST_SECONDS = 6 * 3600.0
 
@@ -119,7 +122,7 @@ class DuckdbRun:
     def _is_stalled(self, now: float) -> bool:
         pause = now - self._paused
         return (
-            pause > _STALL_SECONDS
+            pause > _STALL_SECONDS + min(self._taken, _BUFFERED_BYTES) / _SLOWEST_BYTES
             or self._stalled + pause > _STALL_SECONDS + self._taken / _SLOWEST_BYTES
             or now - self._began > _LONGEST_SECONDS
         )
