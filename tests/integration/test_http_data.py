@@ -146,12 +146,14 @@ def test_an_error_before_the_first_row_is_a_problem(client):
         assert (reply.status_code, reply.headers["content-type"]) == (status, "application/problem+json"), reply.text
 
 
-def test_an_answer_that_fails_midway_is_cut_off_so_that_nobody_takes_it_for_whole(client):
+def test_an_answer_that_fails_midway_is_cut_off_so_that_nobody_takes_it_for_whole(client, mesh):
     sql = "select case when range > 20000000 then error('late') else range end as n from range(30000000)"
     asking = client.stream("POST", "/query/v1/statements", json={"sql": sql}, headers={"Accept": "text/csv"})
     with asking as reply, pytest.raises(httpx.RemoteProtocolError):
         deque(reply.iter_raw(), maxlen=0)
     assert reply.status_code == 200
+    lines = (mesh[1] / "run" / "stderr.log").read_text().splitlines()
+    assert json.loads(lines[-1])["event"] == "answer broken off"
 
 
 @pytest.mark.parametrize(("sql", "status"), [("selec", 422), ("select * from nothing.here", 404)])

@@ -362,6 +362,19 @@ def test_nobody_may_wait_without_end(lake):
             thread.join(20)
 
 
+@pytest.mark.parametrize(("user", "said"), [("busy", "Your own statements and downloads hold 2"), ("other", "less is")])
+def test_who_waited_in_vain_is_told_who_holds_the_workers(lake, user, said):
+    with closing(DuckdbEngine(workers=2, memory=MEMORY, lake=lake, spare=0)) as engine:
+        runs = [ask(engine, ENDLESS_ANSWER, format="csv", user="busy") for _ in range(2)]
+        for run in runs:
+            run.open()
+        with pytest.raises(Temporary, match="No worker was free") as told:
+            ask(engine, "SELECT 1", user=user, seconds=0.2).open()
+        assert said in told.value.help
+        for run in runs:
+            run.close()
+
+
 class Later:
     """The engine's clock of one statement, set forward by hand."""
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import ipaddress
 import json
+import logging
 import os
 import signal
 import socket
@@ -46,6 +47,7 @@ def serve(
     with _listen(host, port) as tcp, _owned_socket(platform) as unix:
         url = _url(tcp, host)
         _write_note(platform, url)
+        logging.getLogger("uvicorn.error").addFilter(_is_news)
         config = uvicorn.Config(
             BehindProxy(app) if behind_proxy else app,
             loop="uvloop",
@@ -95,6 +97,11 @@ class _Server(uvicorn.Server):
         # A second signal means it: leave what runs.
         self.force_exit = self.should_exit
         self.should_exit = True
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Tell whether a line of uvicorn says more than that an answer broke off, which was logged with its cause."""
+    return record.msg != "ASGI callable returned without completing response."
 
 
 def _is_loopback(host: str) -> bool:

@@ -84,6 +84,11 @@ class Queue:
         with self._condition:
             return {"running": len(self._running), "waiting": sum(map(len, self._waiting.values()))}
 
+    def held(self, user: str) -> int:
+        """Count the slots that a user holds."""
+        with self._condition:
+            return sum(ticket.user == user for ticket in self._running)
+
     def _hand_out(self) -> None:
         granted = False
         while user := self._next():

@@ -69,7 +69,7 @@ class DuckdbRun:
         try:
             deadline = self._began + self._job.seconds
             if not self._engine.queue.enter(self._ticket, lambda: bool(self._reason), deadline):
-                raise self._stopped() if self._reason else _late(self._job.seconds, waiting=True)
+                raise self._stopped() if self._reason else self._unserved()
             verdict = self._judge()
             self.parsed = _parsed(verdict)
             self.binding = self._job.resolve(self.parsed)
@@ -247,10 +247,22 @@ class DuckdbRun:
     def _failed(self, message: Mapping[str, Any]) -> MeshError:
         return refusal(message, self.parsed)
 
+    def _unserved(self) -> Temporary:
+        """Say why no worker was free: often the caller's own answers, which are read slowly, hold them."""
+        held = self._engine.queue.held(self._job.user)
+        own = f"Your own statements and downloads hold {held}: wait for one to end, or cancel it."
+        return Temporary(
+            f"No worker was free within {self._job.seconds:g} s.",
+            help=own if held else "Try again when less is going on.",
+        )
+
     def _stopped(self) -> MeshError:
         """Say why the worker is gone."""
         if self._reason == "late":
-            return _late(self._job.seconds, waiting=False)
+            return Refused(
+                f"The statement took longer than {self._job.seconds:g} s, so it was stopped.",
+                help="Filter or aggregate earlier, or ask for a higher query.timeout.",
+            )
         if self._reason == "stalled":
             return Temporary("The answer was not taken for too long, so the statement was stopped.")
         if self._reason == "stopping":
@@ -276,15 +288,6 @@ class DuckdbRun:
                 self._engine.pool.discard(worker)
         self._engine.queue.leave(self._ticket)
         self._engine.dismiss(self)
-
-
-def _late(seconds: float, *, waiting: bool) -> Refused | Temporary:
-    if waiting:
-        return Temporary(f"No worker was free within {seconds:g} s.", help="Try again when less is going on.")
-    return Refused(
-        f"The statement took longer than {seconds:g} s, so it was stopped.",
-        help="Filter or aggregate earlier, or ask for a higher query.timeout.",
-    )
 
 
 def _parsed(verdict: Mapping[str, Any]) -> Parsed:
