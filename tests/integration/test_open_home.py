@@ -1,16 +1,18 @@
-"""What a home is opened with: its database, its owner, and what a killed process left in it."""
+"""What a home is made and opened with: its database, its owner, and what a killed process left in it."""
 
 from __future__ import annotations
 
 import os
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 
 import pytest
 
 from tests.integration.running import cli, cli_json, make_home, register, up
-from thinmesh.bootstrap import open_home
-from thinmesh.kernel.errors import Internal
+from thinmesh.bootstrap import init_home, open_home
+from thinmesh.kernel.errors import Internal, NotFound, Refused
 
 
 @pytest.fixture
@@ -76,3 +78,37 @@ def test_a_lock_that_a_killed_command_left_is_told_on_stderr(tmp_path):
     os.utime(lock, (1, 1))
     assert register(home, "flights")["created"]
     assert not lock.exists()
+
+
+# Ends the process at a place of the making.
+KILLED = """
+import os, sys
+from pathlib import Path
+from thinmesh.adapters.git.log import GitLogRepository
+from thinmesh.adapters.local.home import Home
+from thinmesh.adapters.sql import schema
+from thinmesh.bootstrap.homes import init_home
+places = {"log": (GitLogRepository, "create"), "tables": (schema, "migrate"), "end": (Home, "finish")}
+owner, name = places[sys.argv[2]]
+setattr(owner, name, lambda *_: os._exit(9))
+init_home(Path(sys.argv[1]))
+"""
+
+
+@pytest.mark.parametrize("place", ["log", "tables", "end"])
+def test_a_making_that_was_killed_is_begun_anew(tmp_path, place):
+    path = tmp_path / "mesh"
+    assert subprocess.run([sys.executable, "-c", KILLED, str(path), place], check=False).returncode == 9
+    assert list(path.iterdir())
+    with pytest.raises(NotFound, match="not a platform home"):
+        open_home(path)
+    assert init_home(path).admin_token
+    open_home(path).close()
+
+
+def test_what_was_a_home_is_never_made_anew(tmp_path):
+    path = tmp_path / "mesh"
+    init_home(path)
+    (path / "thinmesh.toml").unlink()
+    with pytest.raises(Refused, match="home already"):
+        init_home(path)

@@ -38,8 +38,9 @@ def init_home(path: Path) -> NewHome:
     from thinmesh.adapters.sql.schema import migrate
 
     home = Home(path)
-    home.create(settings_file())
+    home.create()
     home.lock(exclusive=True)
+    home.begin(settings_file())
     GitDataRepository.create(home.data)
     GitLogRepository.create(home.log)
     platform = Platform(home.path, load_settings(None, os.environ))

@@ -254,13 +254,6 @@ class Fields:
             else:
                 self.faults.report((*self.path, name), f"{message}; it is kept, and means nothing here")
 
-    def refuse_slips(self, known: Collection[str], what: str) -> None:
-        """Refuse members that are a slip of the hand; any other name is free."""
-        for name in self.found:
-            if name not in known and not self.faults.enough and nearest(name, known, _SLIP):
-                message = f"{name[:_SHOWN]!r} is no field of {what}{self.faults.hint(name, known)}"
-                self.faults.add((*self.path, name), "unknown_field", message, of_key=True)
-
     def get(self, name: str, kind: type[_Value]) -> _Value | None:
         """Give a member of a type (str, bool, int, float, list, dict), or nothing."""
         value = self.found.get(name)

@@ -86,11 +86,6 @@ def parse_table(fields: Fields, name: str, product: str = "") -> Table:
     return replace(table, extra={**table.extra, "deprecated": deprecated}) if isinstance(deprecated, bool) else table
 
 
-def tables_document(tables: Mapping[str, Table]) -> dict[str, Any]:
-    """Write tables as the member `tables`, in its full form."""
-    return {name: table_document(table) for name, table in tables.items()}
-
-
 def table_document(table: Table) -> dict[str, Any]:
     """Write one table in full; what it does not have is left out."""
     found = {

@@ -70,12 +70,9 @@ class Home:
         digest = hashlib.sha256(os.fsencode(self.path)).hexdigest()[:16]
         return Path(runtime) / f"thinmesh-{digest}-{name}.sock"
 
-    def create(self, settings: str) -> None:
+    def create(self) -> None:
         """Make the folders, for this OS user alone. Raises Refused where there is a home already."""
-        if self.settings.exists() or self.data.exists() or self.database.exists():
-            raise Refused(
-                f"{self.path} is a platform home already.", help="Choose another folder; nothing was changed."
-            )
+        self._refuse_home()
         if self.path.exists() and not self.path.is_dir():
             raise Refused(f"{self.path} is a file.", help="Name a folder; nothing was changed.")
         try:
@@ -88,15 +85,31 @@ class Home:
             raise Refused(
                 f"{self.path} cannot be made a home: {error.strerror}.", help="Choose a folder you may write to."
             ) from error
+
+    def begin(self, settings: str) -> None:
+        """Begin to make the home, anew where an earlier making was killed; the caller holds the lock.
+
+        Raises Refused where another made one meanwhile.
+        """
+        self._refuse_home()
+        self._remove_unfinished()
         self._draft_of_settings().write_text(settings)
 
     def finish(self) -> None:
         """Make the home one, as the last step of its making: before that, it is a folder to throw away."""
         self._draft_of_settings().replace(self.settings)
 
+    def _refuse_home(self) -> None:
+        """Raise Refused where there is a home, or what was one: of a making that was killed the draft is there."""
+        began = self._draft_of_settings().exists()
+        if self.settings.exists() or (not began and (self.data.exists() or self.database.exists())):
+            raise Refused(
+                f"{self.path} is a platform home already.", help="Choose another folder; nothing was changed."
+            )
+
     def _remove_unfinished(self) -> None:
         """Throw away what an earlier, killed making left; nobody has used it, or it would be a home."""
-        for folder in (self.data, self.log, self.lake, self.keys):
+        for folder in (self.data, self.log, self.keys):
             shutil.rmtree(folder, ignore_errors=True)
         for file in self.path.glob("thinmesh.db*"):
             file.unlink()

@@ -328,10 +328,6 @@ class SqlProductIndex:
             {"p": projection, "sequence": sequence},
         )
 
-    def data_paths(self, tx: Transaction) -> set[str]:
-        """List every data file that a present table is made of."""
-        return {row["path"] for row in tx.all("SELECT path FROM data_files")}
-
 
 def _ranked(tx: Transaction, query: str, limit: int, offset: int) -> list[dict[str, Any]]:
     rows = tx.all(
