@@ -111,6 +111,15 @@ SHAPES = {
     "a length beyond 64 bits": (POST + b"Content-Length: 99999999999999999999999\r\n\r\n{}", 400),
     "a hexadecimal length": (POST + b"Content-Length: 0x2\r\n\r\n{}", 400),
     "chunks under another coding": (POST + b"Transfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n" + SMUGGLED, 400),
+    "chunks in HTTP/1.0": (CHUNKED.replace(b"HTTP/1.1", b"HTTP/1.0") + b"\r\n0\r\n\r\n" + SMUGGLED, 400),
+    "another protocol asked for, with a body": (
+        POST + b"Connection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: %d\r\n\r\n" % len(SMUGGLED) + SMUGGLED,
+        400,
+    ),
+    "another protocol asked for, and more after the last request": (
+        GET + HOST + b"Connection: Upgrade, close\r\nUpgrade: h2c\r\n\r\n" + SMUGGLED,
+        200,
+    ),
     "a coding of no name": (POST + b"Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n" + SMUGGLED, 400),
     "a blank before the colon": (POST + b"Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n" + SMUGGLED, 400),
     "a bad chunk size": (CHUNKED + b"\r\nZZ\r\n{}\r\n0\r\n\r\n", 400),

@@ -8,6 +8,7 @@ import resource
 import socket
 from typing import Any
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from thinmesh.interface.documents import encode
@@ -72,7 +73,32 @@ class Connection(HttpToolsProtocol):
                 self.send_400_response("The request line and headers are larger than 64 kB.")
                 return
             self._head += len(data)
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        rest = memoryview(data)
+        try:
+            while rest:
+                rest = self._parsed(rest)
+        except httptools.HttpParserError:
+            self.send_400_response("Invalid HTTP request received.")
+
+    def _parsed(self, data: memoryview) -> memoryview:
+        """Parse what came; give what is left of it behind a head that asks for another protocol.
+
+        We go on in HTTP/1.1 then, as a server may (RFC 9110, 7.8), and some clients ask so in each first request. The
+        parser would take the request to have no body, and its body for the next request: it gets the head without the
+        wish.
+        """
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as told:
+            head = [b"%s %s HTTP/%s" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())]
+            head += [name + b": " + value for name, value in self.headers if name != b"upgrade"]
+            self.parser = httptools.HttpRequestParser(self)
+            # As uvicorn has it: what follows a last request is dropped, and its answer is given.
+            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+            self.parser.feed_data(b"\r\n".join(head) + b"\r\n\r\n")
+            return data[told.args[0] :]
+        return data[len(data) :]
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is not HTTP, in the shape of every refusal, and hang up."""
@@ -92,13 +118,19 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Start answering. Raises ValueError, which the parser takes for no HTTP."""
+        _require_plain(self.parser.get_http_version(), [name for name, _ in self.headers])
+        if self.parser.get_method() == b"CONNECT":
+            raise ValueError("no tunnels")
+        if self.parser.should_upgrade():
+            return  # this head comes again
         self._expect_nothing()
         self._heading = False
-        _require_plain(self.parser.get_http_version(), [name for name, _ in self.headers])
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         """Note that the request has come whole."""
+        if self._heading:
+            return
         self._whole = True
         super().on_message_complete()
 
@@ -165,6 +197,8 @@ def _require_plain(version: str, names: list[bytes]) -> None:
         raise ValueError("too many headers")
     if version not in ("1.0", "1.1") or (version == "1.1" and b"host" not in lowered):
         raise ValueError("no HTTP/1.1")
+    if version == "1.0" and b"transfer-encoding" in lowered:
+        raise ValueError("chunks, which HTTP/1.0 does not know")
     if any(lowered.count(name) > 1 for name in _ONCE):
         raise ValueError("a header that may come once came twice")
 

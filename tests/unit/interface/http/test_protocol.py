@@ -22,13 +22,17 @@ class Hasty(Connection):
 
 @pytest.fixture(scope="module")
 def address():
-    """Serve an app that answers at once with 256 MB, or with the names of the headers it saw once the body came."""
+    """Serve an app that answers at once with 256 MB, with the body that came, or with the names of the headers."""
 
     async def app(scope, receive, send):
-        if scope["path"] == "/whole":
-            while (await receive()).get("more_body"):
-                pass
+        body, more = b"", scope["path"] in ("/whole", "/body")
+        while more:
+            message = await receive()
+            body, more = body + message.get("body", b""), message.get("more_body")
         await send({"type": "http.response.start", "status": 200, "headers": []})
+        if scope["path"] == "/body":
+            await send({"type": "http.response.body", "body": body})
+            return
         if scope["path"] == "/much":
             for _ in range(1000):
                 await send({"type": "http.response.body", "body": bytes(1 << 18), "more_body": True})
@@ -113,6 +117,27 @@ def test_headers_after_the_body_mean_nothing(address):
         reply = http.client.HTTPResponse(raw)
         reply.begin()
         assert json.loads(reply.read()) == ["host", "transfer-encoding", "connection"]
+
+
+@pytest.mark.parametrize("protocol", ["h2c", "websocket", "TLS/1.2"])
+@pytest.mark.parametrize("pause", [False, True], ids=["at once", "in pieces"])
+def test_a_wish_for_another_protocol_changes_nothing_of_a_request(address, protocol, pause):
+    smuggled = b"GET /much HTTP/1.1\r\nHost: x\r\n\r\n"
+    wish = f"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: {protocol}\r\nHTTP2-Settings: AAMAAABk\r\n".encode()
+    head = b"POST /body HTTP/1.1\r\nHost: x\r\n" + wish + b"Content-Length: %d\r\n\r\n" % len(smuggled)
+    last = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    with socket.create_connection(address) as raw:
+        raw.settimeout(20)
+        pieces = [head[:70], head[70:], smuggled[:9], smuggled[9:], last] if pause else [head + smuggled + last]
+        for piece in pieces:
+            raw.sendall(piece)
+            time.sleep(0.05 if pause else 0)
+        with raw.makefile("rb") as answers:
+            found = answers.read()
+    bodies = [each.partition(b"\r\n\r\n")[2] for each in found.split(b"HTTP/1.1 200 OK\r\n")[1:]]
+    assert len(bodies) == 2, found[:1000]
+    assert smuggled in bodies[0]
+    assert b'["host", "connection"]' in bodies[1]
 
 
 def test_more_connections_than_can_be_served_are_turned_away(address):
