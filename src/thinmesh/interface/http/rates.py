@@ -7,6 +7,7 @@ send from the same address: a failed sign-in costs the address, and a valid toke
 from __future__ import annotations
 
 import ipaddress
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -24,6 +25,7 @@ _BURST_SECONDS = 10
 # Of nobody in particular fewer are taken: they only ask for documents, or fail.
 _UNKNOWN_PART = 10
 _REMEMBERED = 10_000
+_PORT = re.compile(r"^(?:\[([^\]]*)\]|([0-9.]+))(?::[0-9]+)?$")
 _log = structlog.get_logger("thinmesh.http")
 
 
@@ -81,14 +83,22 @@ class Rates:
 
 
 def address_of(scope: Scope) -> str:
-    """Give the address that a request counts for: of IPv6 the network of 64 bits, which one customer has."""
+    """Give the address that a request counts for: of IPv6 the network of 64 bits, which one customer has.
+
+    Some proxies add the caller's port, which is another one on each connection, or write IPv4 within IPv6, where all of
+    it would be one network.
+    """
     host: str = (scope.get("client") or ("",))[0]
     if ":" not in host:
         return host
+    bare = _PORT.sub(r"\1\2", host).partition("%")[0]
     try:
-        return str(ipaddress.ip_network((host.partition("%")[0], 64), strict=False))
+        found = ipaddress.ip_address(bare)
     except ValueError:
         return host
+    if isinstance(found, ipaddress.IPv4Address):
+        return bare
+    return str(found.ipv4_mapped or ipaddress.ip_network((bare, 64), strict=False))
 
 
 class BehindProxy:

@@ -80,9 +80,15 @@ def test_memory_is_bounded_whoever_comes(clock):
         ("2001:db8::ffff:1", "2001:db8::/64"),
         ("fe80::1%eth0", "fe80::/64"),
         ("::nonsense::", "::nonsense::"),
+        ("::ffff:10.0.0.1", "10.0.0.1"),
+        ("::ffff:10.0.0.2", "10.0.0.2"),
+        ("10.0.0.1:50123", "10.0.0.1"),
+        ("[2001:db8::1]:50123", "2001:db8::/64"),
+        ("[::ffff:10.0.0.1]", "10.0.0.1"),
+        ("10.0.0.1:port", "10.0.0.1:port"),
     ],
 )
-def test_an_address_of_ipv6_counts_for_its_network(given, counted):
+def test_an_address_counts_for_its_customer(given, counted):
     assert address_of(client(given)) == counted
 
 
