@@ -179,3 +179,35 @@ def test_a_revoked_grant_is_over_at_once(mesh):
     assert sql(ben, "select 1 from wages.wages limit 1").status_code == 200
     assert ada.delete(f"/exchange/v1/grants/{id}").status_code in (200, 204)
     assert sql(ben, "select 1 from wages.wages limit 1").status_code == 403
+
+
+@pytest.mark.parametrize("what", ["token", "member"])
+def test_an_answer_under_way_ends_with_its_reader_s_rights(mesh, what):
+    url, people, _, _ = mesh
+    ada, admin, eve = people["ada"], people["admin"], f"eve-{what}"
+    assert admin.post("/identity/v1/users", json={"name": eve}).status_code < 300
+    assert ada.post(f"/identity/v1/teams/staff/members/{eve}").status_code < 300
+    made = admin.post("/identity/v1/tokens", json={"user": eve}).json()
+    endless = "select w.* from wages.wages w, range(1000000)"
+    with (
+        httpx.Client(base_url=url, headers={"Authorization": f"Bearer {made['token']}"}, timeout=60) as client,
+        client.stream("POST", "/query/v1/statements", json={"sql": endless}, headers={"Accept": "text/csv"}) as reply,
+    ):
+        pieces = reply.iter_raw()
+        assert reply.status_code == 200
+        assert next(pieces)
+        if what == "token":
+            assert ada.delete(f"/identity/v1/tokens/{made['id']}").status_code == 404
+            assert admin.delete(f"/identity/v1/tokens/{made['id']}").status_code < 300
+        else:
+            assert ada.delete(f"/identity/v1/teams/staff/members/{eve}").status_code < 300
+        with pytest.raises(httpx.RemoteProtocolError):
+            taken(pieces, 20)
+
+
+def taken(pieces, seconds):
+    """Take pieces of an answer until it ends, or for so long."""
+    until = time.monotonic() + seconds
+    for _ in pieces:
+        if time.monotonic() > until:
+            return

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from thinmesh.kernel.audit import Audit
     from thinmesh.kernel.identity import Identity
     from thinmesh.kernel.ledger import Ledger
+    from thinmesh.kernel.policy import Principal
     from thinmesh.planes.exchange.operations import Exchange, GrantsInForce
     from thinmesh.planes.operations.backend import Tools
     from thinmesh.planes.operations.maintenance import Maintenance
@@ -237,7 +238,12 @@ class Platform:
             self.readers,
             seconds=self.settings.query.timeout,
             clock=self.clock,
+            again=self._again,
         )
+
+    def _again(self, caller: Principal) -> Principal:
+        with self.database.read() as tx:
+            return self.identity.again(tx, caller)
 
     @cached_property
     def exchange(self) -> Exchange:

@@ -7,6 +7,7 @@ import re
 import secrets
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, replace
 from typing import Any
@@ -45,17 +46,26 @@ _DATA_SECONDS = 6 * 3600.0
 class Queries:
     """Run statements over the tables that a caller may read, and keep the query log.
 
-    `seconds` caps a statement's time, waiting for a worker included.
+    `seconds` caps a statement's time, waiting for a worker included. `again` gives a caller as they are now, and raises
+    NotSignedIn where they may not come in any more: an answer can take longer than a token lasts.
     """
 
     def __init__(
-        self, engine: Engine, catalog: TableCatalog, log: StatementLog, *, seconds: float = 60.0, clock: Clock = utc_now
+        self,
+        engine: Engine,
+        catalog: TableCatalog,
+        log: StatementLog,
+        *,
+        seconds: float = 60.0,
+        clock: Clock = utc_now,
+        again: Callable[[Principal], Principal] = lambda caller: caller,
     ) -> None:
         self._engine = engine
         self._catalog = catalog
         self._log = log
         self._seconds = seconds
         self._clock = clock
+        self._again = again
         self._recorder = Recorder(log)
         self._live: dict[tuple[str, str], tuple[Statement, Run, float]] = {}
         self._lock = threading.Lock()
@@ -189,9 +199,13 @@ class Queries:
         return execution
 
     def _require_grants(self, caller: Principal, run: Run) -> None:
-        """Raise NotAllowed where a grant has ended since the statement began; a table may go meanwhile."""
+        """Raise where token, team or grant has ended since the statement began; a table may go meanwhile.
+
+        Raises NotSignedIn, NotAllowed.
+        """
+        now = self._again(caller)
         with suppress(NotFound, Retired):
-            self._catalog.resolve(caller, [table.name for table in run.binding.tables] if run.binding else [])
+            self._catalog.resolve(now, [table.name for table in run.binding.tables] if run.binding else [])
 
     def _bind(self, caller: Principal, parsed: Parsed) -> Binding:
         """Decide what a statement runs over: grants and snapshots of all its tables, in one read."""
