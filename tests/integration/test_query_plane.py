@@ -377,6 +377,39 @@ def test_the_log_comes_newest_first_in_pages(queries):
     assert seen == ids[::-1]
 
 
+class Meanwhile:
+    """A query log; while somebody looks into it for an id, something else happens."""
+
+    def __init__(self, log, happen):
+        self._log, self._happen = log, happen
+
+    def __getattr__(self, name):
+        return getattr(self._log, name)
+
+    def find(self, user, id):
+        found, happen, self._happen = self._log.find(user, id), self._happen, None
+        if happen:
+            happen()
+        return found
+
+
+def test_an_entry_of_the_log_is_never_written_over_by_one_of_the_same_id(engine, catalog, log):
+    refused = []
+
+    def another():
+        with pytest.raises(Conflict) as told:
+            queries.run(ANN, "SELECT 'another'", id="same").read()
+        refused.append(told.value)
+
+    with closing(Queries(engine, catalog, Meanwhile(log, another))) as queries:
+        queries.run(ANN, "SELECT 'first'", id="same").read()
+        assert len(refused) == 1
+        assert queries.statement(ANN, "same").sql == "SELECT 'first'"
+        with pytest.raises(Conflict):
+            queries.run(ANN, "SELECT 'later'", id="same")
+        assert [(one["id"], one["sql"]) for one in queries.statements(ANN).items] == [("same", "SELECT 'first'")]
+
+
 def test_what_ran_when_the_server_ended_is_marked(engine, catalog, log, queries):
     thread, _ = run_apart(queries, ANN, ENDLESS, id="lost")
     started(queries, ANN, "lost")

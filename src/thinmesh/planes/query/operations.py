@@ -91,12 +91,8 @@ class Queries:
         _may_query(caller)
         if limit is None and format == "json":
             limit = JSON_ROWS
-        if id is not None and not fresh:
-            self._recorder.flush()
-            if self._log.find(caller.user, id):
-                raise _id_taken(id)
         job = Job(caller.user, sql, format, limit, self._seconds, lambda parsed: self._bind(caller, parsed))
-        return self._execute(caller, job, sql, id)
+        return self._execute(caller, job, sql, id, fresh=fresh)
 
     def sample(self, caller: Principal, product: str, table: str) -> Sample:
         """Give the first rows of a table. Raises NotFound, NotAllowed."""
@@ -175,14 +171,11 @@ class Queries:
         job = Job(caller.user, sql, format, None, seconds, lambda _: Binding((table,)))
         return self._execute(caller, job, f"{what} {table.name}", None)
 
-    def _execute(self, caller: Principal, job: Job, text: str, id: str | None) -> Execution:
+    def _execute(self, caller: Principal, job: Job, text: str, id: str | None, fresh: bool = True) -> Execution:
         run = self._engine.submit(job)
         entry = _entry(caller, id or f"s{secrets.token_hex(10)}", text, job.format, text_of_time(self._clock()))
         key = (entry.user, entry.id)
-        with self._lock:
-            if key in self._live:
-                raise _id_taken(entry.id)
-            self._live[key] = (entry, run, time.monotonic())
+        self._reserve(entry, run, fresh=fresh or id is None)
         self._recorder.add(entry)
         execution = Execution(
             run,
@@ -197,6 +190,30 @@ class Queries:
             self._ended(key, run, 0, "failed", error if isinstance(error, MeshError) else None)
             raise
         return execution
+
+    def _reserve(self, entry: Statement, run: Run, *, fresh: bool) -> None:
+        """Take a statement's id. Raises Conflict where it was used before.
+
+        The log is looked at last: a statement of the same id that ends meanwhile would else be written over there.
+        """
+        key = (entry.user, entry.id)
+        with self._lock:
+            if key in self._live:
+                raise _id_taken(entry.id)
+            self._live[key] = (entry, run, time.monotonic())
+        try:
+            if not fresh:
+                self._require_unused(entry)
+        except BaseException:
+            with self._idle:
+                del self._live[key]
+                self._idle.notify_all()
+            raise
+
+    def _require_unused(self, entry: Statement) -> None:
+        self._recorder.flush()
+        if self._log.find(entry.user, entry.id):
+            raise _id_taken(entry.id)
 
     def _require_grants(self, caller: Principal, run: Run) -> None:
         """Raise where token, team or grant has ended since the statement began; a table may go meanwhile.
