@@ -190,12 +190,45 @@ def test_the_next_writer_recovers_without_being_asked(home):
     assert_whole(home, ledger)
 
 
+def test_the_next_writer_finds_a_main_whose_last_moves_a_power_failure_undid(home):
+    first = home.ledger().submit(registering(home, "a"))
+    home.ledger().submit(registering(home, "b"))
+    (home.path / "data.git/refs/heads/main").write_text(f"{first.new}\n")
+    ledger = home.ledger()
+    entry = ledger.submit(registering(home, "c"))
+    assert {f"d/{name}/product.json" for name in "abc"} <= set(home.data.files(entry.new))
+    assert_whole(home, ledger)
+
+
+def test_recovery_finds_a_main_whose_last_moves_a_power_failure_undid(home):
+    first = home.ledger().submit(registering(home, "a"))
+    home.ledger().submit(registering(home, "b"))
+    (home.path / "data.git/refs/heads/main").write_text(f"{first.new}\n")
+    ledger = home.ledger()
+    assert ledger.recover() == 0
+    assert_whole(home, ledger)
+
+
+def test_an_index_whose_last_commits_a_power_failure_undid_is_brought_up_again(home):
+    home.ledger().submit(registering(home, "a"))
+    with home.database.read() as tx:
+        before = Rows().cursor(tx)
+    home.ledger().submit(registering(home, "b"))
+    with home.database.write() as tx:
+        tx.execute("DELETE FROM seen WHERE product = 'b'")
+        Rows().move_cursor(tx, *before)
+    ledger = home.ledger()
+    ledger.submit(registering(home, "c"))
+    assert home.seen() == ["a", "b", "c"]
+    assert_whole(home, ledger)
+
+
 def test_whoever_could_not_be_made_durable_is_told_and_nothing_is_shown(home):
     class Full:
         def __getattr__(self, name):
             return getattr(home.log, name)
 
-        def append(self, after, entries):
+        def append(self, after, entries, *before):
             raise Temporary("the disk is full")
 
     with pytest.raises(Temporary, match="full"):

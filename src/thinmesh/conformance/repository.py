@@ -195,6 +195,16 @@ class DataRepositorySuite(ABC):
         assert repository.is_ancestor(base, tip)
         _raises(MeshError, partial(repository.is_ancestor, _ABSENT, tip))
 
+    def test_what_is_released_is_found_once_it_is_written(self, tmp_path: Path) -> None:
+        repository = self.make(tmp_path)
+        with repository.together():
+            id = repository.add(b"held")
+            write = repository.release()
+        _raises(KeyError, partial(self.reopen(repository).read, id))
+        _race(1, lambda _: write())
+        assert repository.read(id) == b"held"
+        assert self.reopen(repository).read(id) == b"held"
+
 
 class LogRepositorySuite(ABC):
     """What `log.git` must do."""
@@ -242,6 +252,26 @@ class LogRepositorySuite(ABC):
         for after in ("", ids[0], _ABSENT):
             _raises(Conflict, partial(log.append, after, [b"late"]))
         assert [entry for _, entry in log.read()] == [b"one", b"two"]
+
+    def test_the_newest_entry_is_the_last(self, tmp_path: Path) -> None:
+        log = self.make(tmp_path)
+        assert log.newest() is None
+        ids = log.append("", [b"one", b"two\n\nlines"])
+        assert log.newest() == (ids[1], b"two\n\nlines")
+
+    def test_what_must_be_done_before_is_done_or_nothing_is_appended(self, tmp_path: Path) -> None:
+        log = self.make(tmp_path)
+        done: list[str] = []
+
+        def refuse() -> None:
+            raise Temporary("no")
+
+        ids = log.append("", [b"one"], lambda: done.append(log.tip()))
+        assert done == [""]
+        _raises(Temporary, lambda: log.append(ids[0], [b"two"], refuse))
+        assert [entry for _, entry in self.reopen(log).read()] == [b"one"]
+        log.append(ids[0], [b"three"])
+        assert [entry for _, entry in self.reopen(log).read()] == [b"one", b"three"]
 
     def test_appending_nothing_changes_nothing(self, tmp_path: Path) -> None:
         log = self.make(tmp_path)

@@ -2,12 +2,13 @@
 
 The log is the write-ahead log. A batch of accepted changes is made durable in this order:
 
-    1. objects and commits are written to `data.git`, as one pack (nobody sees them yet)
-    2. the entries are appended to `log.git`          <- the commit point
+    1. objects and commits are written to `data.git`, as one pack (nobody sees them yet); those of the log beside them
+    2. the branch of `log.git` moves to the new entries   <- the commit point
     3. `main` moves to the last entry's commit
-    4. the index transaction commits                  <- readers see it
+    4. the index transaction commits                      <- readers see it
 
-A crash before 2 leaves nothing; after 2, `recover` finishes 3 and 4 from the log. The index's write
+A crash before 2 leaves nothing; after 2, `recover` finishes 3 and 4 from the log. These two do not wait for the disk:
+a power failure may undo them, and the log does them again. The index's write
 transaction is open throughout: it is the lease (one writer at a time, also over processes, given up by
 the operating system when a process dies), and it lets every change of a batch see those before it.
 """
@@ -16,7 +17,6 @@ from __future__ import annotations
 
 import json
 import threading
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -225,6 +225,8 @@ class Ledger:
         self._writing = threading.Lock()
         # The log's tip before the batch being written is appended; None until there is something to append.
         self._before: str | None = None
+        # Whether this process has seen that `main` is where the log says.
+        self._settled = False
         self._listeners: list[Callable[[], None]] = []
 
     def submit(self, work: Work) -> Entry | None:
@@ -326,8 +328,10 @@ class Ledger:
     def _run_batch(self, batch: Sequence[_Ticket]) -> None:
         self._before = None
         try:
-            with self._database.write() as tx:
+            with self._database.write(logged=True) as tx:
                 self._catch_up(tx)
+                if not self._settled:
+                    self._settle_main()
                 self._write(tx, batch)
         except BaseException as error:
             _fail(batch, error, self._past_commit_point())
@@ -352,10 +356,10 @@ class Ledger:
                 self._index.apply(tx, entry)
                 entries.append(entry)
                 tip, sequence = entry.new, entry.sequence
-        if not entries:
-            return
-        self._before = last
-        ids = self._log.append(last, [entry.encode() for entry in entries])
+            if not entries:
+                return
+            self._before = last
+            ids = self._log.append(last, [entry.encode() for entry in entries], self._data.release())
         if tip != start:
             self._data.move(start, tip)
         self._index.move_cursor(tx, ids[-1], sequence)
@@ -413,13 +417,22 @@ class Ledger:
                 raise
 
     def _settle_main(self) -> None:
+        """Put a `main` that is broken, or behind, to where the log ends; a power failure may undo its last moves.
+
+        One that was moved elsewhere stays; `doctor` speaks of it.
+        """
+        found = self._log.newest()
+        newest = Entry.decode(*found) if found else None
         try:
-            self._data.tip()
+            tip = self._data.tip()
         except Internal:
-            newest = deque(self.entries(), maxlen=1)
-            if not newest:
+            if newest is None:
                 raise
-            self.roll_forward(newest[0])
+            self.roll_forward(newest)
+        else:
+            if newest and tip != newest.new and self._data.is_ancestor(tip, newest.new):
+                self._data.move(tip, newest.new)
+        self._settled = True
 
 
 def _fail(batch: Sequence[_Ticket], error: BaseException, logged: bool) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -60,6 +60,12 @@ class DataRepository(Protocol):
         Before its end only this thread may find it.
         """
 
+    def release(self) -> Callable[[], None]:
+        """Give what makes durable what this thread added and committed in such a block up to now.
+
+        It may be called from any thread; until it was, nobody finds that.
+        """
+
     def stage(self, path: str) -> StagedObject:
         """Write the content of a file on disk as an object that is not in the repository yet: nobody can fetch it."""
 
@@ -81,7 +87,7 @@ class DataRepository(Protocol):
         """Tell whether `newer` descends from `older` (or is it)."""
 
     def move(self, old: str, new: str) -> None:
-        """Move `main` from `old` to `new`, compare-and-swap, durably where `git.fsync` is on.
+        """Move `main` from `old` to `new`, compare-and-swap; a power failure may undo it, as the log says what it was.
 
         Raises Conflict where `main` is not at `old`, Temporary where the ref is locked or the disk full.
         """
@@ -96,10 +102,11 @@ class LogRepository(Protocol):
     def tip(self) -> str:
         """Give the id of the newest entry; empty where there is none. Raises Internal where it cannot be read."""
 
-    def append(self, after: str, entries: Sequence[bytes]) -> Sequence[str]:
+    def append(self, after: str, entries: Sequence[bytes], *before: Callable[[], None]) -> Sequence[str]:
         """Append entries after the entry `after` and give their ids; durable when it returns, all or none.
 
-        Raises Conflict where `after` is not the newest.
+        What must be done `before` is done beside the writing of the entries, before any of them can be read; where
+        it raises, nothing is appended. Raises Conflict where `after` is not the newest.
         """
 
     def read(self, after: str = "") -> Iterator[tuple[str, bytes]]:
@@ -107,6 +114,9 @@ class LogRepository(Protocol):
 
         Raises KeyError where `after` is no entry of this log.
         """
+
+    def newest(self) -> tuple[str, bytes] | None:
+        """Give the newest entry as `read` does; None where there is none."""
 
     def reinstate(self, id: str) -> bool:
         """Make an entry the newest where that cannot be read; tell whether the entry is here."""

@@ -6,7 +6,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -117,6 +117,10 @@ class GitDataRepository:
         """Make what this thread writes in the block durable at its end, all at once; nothing where it raises."""
         return self._store.together()
 
+    def release(self) -> Callable[[], None]:
+        """Give what makes durable what this thread wrote together up to now; any thread may call it, once."""
+        return self._store.release()
+
     def stage(self, path: str) -> StagedObject:
         """Write the content of a file on disk as an object that is not in the repository yet: nobody can fetch it.
 
@@ -179,7 +183,8 @@ class GitDataRepository:
 
     def move(self, old: str, new: str) -> None:
         """Move `main` from `old` to `new`, compare-and-swap. Raises Conflict where `main` is not at `old`."""
-        self._store.swing(old, new)
+        # The log is on the disk already, and says where `main` is to be after a power failure.
+        self._store.swing(old, new, durable=False)
 
     def reinstate(self, commit: str) -> bool:
         """Put a `main` that cannot be read, or is gone, at a commit; tell whether that is here."""

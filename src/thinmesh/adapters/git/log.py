@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from pygit2.enums import ObjectType
@@ -32,8 +32,11 @@ class GitLogRepository:
         """Give the id of the newest entry; empty where there is none."""
         return self._store.head()
 
-    def append(self, after: str, entries: Sequence[bytes]) -> Sequence[str]:
-        """Append entries after the entry `after` and give their ids; durable when it returns, all or none."""
+    def append(self, after: str, entries: Sequence[bytes], *before: Callable[[], None]) -> Sequence[str]:
+        """Append entries after the entry `after` and give their ids; durable when it returns, all or none.
+
+        What must be done `before` is done beside the writing of the entries, before any of them can be read.
+        """
         now = self.tip()
         if now != after:
             raise Conflict(f"The newest entry of the log is {now or 'none'}, not {after or 'none'}.")
@@ -41,7 +44,7 @@ class GitLogRepository:
             return []
         with self._store.together():
             ids = self._written(after, entries)
-        self._store.swing(after, ids[-1])
+            self._store.swing(after, ids[-1], self._store.release(), *before)
         return ids
 
     def _written(self, after: str, entries: Sequence[bytes]) -> Sequence[str]:
@@ -62,7 +65,12 @@ class GitLogRepository:
         """
         for id in reversed(self._newer(after)):
             text = id.hex()
-            yield text, self._raw(text).split(b"\n\n", 1)[1]
+            yield text, _entry(self._raw(text))
+
+    def newest(self) -> tuple[str, bytes] | None:
+        """Give the newest entry as `read` does; None where there is none."""
+        id = self.tip()
+        return (id, _entry(self._raw(id))) if id else None
 
     def _newer(self, after: str) -> list[bytes]:
         """List what comes after an entry, newest first; packed ids, for a log may hold millions."""
@@ -97,3 +105,7 @@ class GitLogRepository:
     def clear_locks(self) -> list[str]:
         """Remove what killed processes left, and name it. Only for whoever holds the home exclusively."""
         return self._store.clear_locks()
+
+
+def _entry(commit: bytes) -> bytes:
+    return commit.split(b"\n\n", 1)[1]

@@ -6,9 +6,10 @@ import hashlib
 import os
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 from itertools import accumulate
 from pathlib import Path
 from typing import IO
@@ -104,7 +105,7 @@ def _write(files: Mapping[Path, bytes], fsync: bool) -> None:
                 out.write(content)
                 out.flush()
             if fsync:
-                _sync([out.fileno() for out in opened])
+                at_once(*[partial(os.fsync, out.fileno()) for out in opened])
         for path, draft in drafts.items():
             draft.replace(path)
     except BaseException:
@@ -117,11 +118,19 @@ def _private(draft: Path) -> IO[bytes]:
     return os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o444), "wb")
 
 
-def _sync(descriptors: list[int]) -> None:
-    """Bring files to the disk; it takes two at once in little more time than one."""
-    with ThreadPoolExecutor(len(descriptors)) as pool:
-        for done in [pool.submit(os.fsync, descriptor) for descriptor in descriptors]:
-            done.result()
+def at_once(*waits: Callable[[], None]) -> None:
+    """Do what waits for the disk, all at once: it takes several in little more time than one.
+
+    All have come to their end when this returns, or raises what one of them raised.
+    """
+    if len(waits) < 2:
+        for wait in waits:
+            wait()
+        return
+    with ThreadPoolExecutor(len(waits)) as pool:
+        begun = [pool.submit(wait) for wait in waits]
+    for done in begun:
+        done.result()
 
 
 def sync_folder(folder: Path) -> None:

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,7 +22,7 @@ from pygit2.enums import ObjectType
 
 from thinmesh.kernel.errors import Conflict, Internal, Temporary
 
-from .packs import object_id, sync_folder, write_pack
+from .packs import at_once, object_id, sync_folder, write_pack
 from .tips import newest_entry
 
 MAIN = "refs/heads/main"
@@ -159,11 +160,20 @@ class Store:
         finally:
             here.held = None
 
+    def release(self) -> Callable[[], None]:
+        """Give what writes what this thread holds, from any thread; until it has, nobody finds that."""
+        held, self._here.held = self._here.held, {}
+
+        def write() -> None:
+            if held:
+                with translated(self.path, "written"):
+                    write_pack(self._packs, held, fsync=self._fsync)
+
+        return write
+
     def _let_go(self) -> None:
         """Write what is held."""
-        with translated(self.path, "written"):
-            write_pack(self._packs, self._here.held or {}, fsync=self._fsync)
-        self._here.held = {}
+        self.release()()
 
     def head(self) -> str:
         """Give the commit that the branch is at; empty where there is none. Raises Internal where it is not here."""
@@ -223,20 +233,20 @@ class Store:
         with translated(self.path, "written"):
             return str(again(lambda: self._opened().odb.write(kind, content)))
 
-    def swing(self, old: str, new: str) -> None:
+    def swing(self, old: str, new: str, *before: Callable[[], None], durable: bool = True) -> None:
         """Move the branch from `old` (empty: it is born) to `new`, compare-and-swap.
 
-        The caller holds the ledger's lease, so that a lock file that stays is nobody's: it is removed, with a log line.
+        What must be on the disk `before` is written beside the draft of the ref, at once. The caller holds the ledger's
+        lease, so that a lock file that stays is nobody's: it is removed, with a log line.
         Raises Conflict where the branch is not at `old`.
         """
         with self._swinging:
             self._wait_for_lock()
             with translated(self.path, "written"):
-                self._swing(old, new)
+                self._swing(old, new, before, durable and self._fsync)
 
-    def _swing(self, old: str, new: str) -> None:
+    def _swing(self, old: str, new: str, before: Sequence[Callable[[], None]], fsync: bool) -> None:
         """Write the ref as git does, by its lock file; libgit2 would keep every other thread waiting for the disk."""
-        self._require(new)
         ref = self.path / MAIN
         draft = ref.with_name(ref.name + ".lock")
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
@@ -247,13 +257,15 @@ class Store:
                     raise self._moved(now or "nothing", old)
                 out.write(f"{new}\n")
                 out.flush()
-                if self._fsync:
-                    os.fsync(out.fileno())
+                if fsync:
+                    before = (*before, partial(os.fsync, out.fileno()))
+                at_once(*before)
+            self._require(new)
             draft.replace(ref)
         except BaseException:
             draft.unlink(missing_ok=True)
             raise
-        if self._fsync:
+        if fsync:
             sync_folder(ref.parent)
 
     def _require(self, id: str) -> None:

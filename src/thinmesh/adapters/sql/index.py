@@ -12,7 +12,6 @@ from thinmesh.kernel.events import Event, EventFeed
 from thinmesh.kernel.product import DataFile, Descriptor, Product, TableState
 
 if TYPE_CHECKING:
-    from thinmesh.kernel.contract import Table
     from thinmesh.kernel.ledger import Entry, ProductChange, TableLoad
 
 INDEX_SCHEMA = (
@@ -163,7 +162,7 @@ class SqlProductIndex:
                 "owner": _spread(row["owner"]),
                 "description": row["description"],
                 "tags": " ".join(_spread(tag) for tag in json.loads(row["tags"])),
-                "columns": _column_words(_tables(tx, change.product)),
+                "columns": _column_words(_records(tx, change.product)),
                 "readme": row["readme"][:20_000],
             },
         )
@@ -440,11 +439,9 @@ def _event(entry: Entry, change: ProductChange) -> Event:
     )
 
 
-def _tables(tx: Transaction, product: str) -> list[Table]:
-    from thinmesh.kernel.documents import table_of_record
-
+def _records(tx: Transaction, product: str) -> list[dict[str, Any]]:
     rows = tx.all("SELECT record FROM product_tables WHERE product = :p ORDER BY position, name", {"p": product})
-    return [table_of_record(json.loads(row["record"])) for row in rows]
+    return [json.loads(row["record"]) for row in rows]
 
 
 def _table_states(tx: Transaction, product: str) -> dict[str, TableState]:
@@ -476,9 +473,10 @@ def _spread(name: str) -> str:
     return f"{name} {name.replace('_', ' ')}"
 
 
-def _column_words(tables: Sequence[Table]) -> str:
+def _column_words(tables: Sequence[Mapping[str, Any]]) -> str:
+    """Give names and descriptions out of the records of tables (kernel/table_records.py): no tables are made for it."""
     words = []
     for table in tables:
-        words.append(_spread(table.name) + " " + (table.description or ""))
-        words += [f"{_spread(column.name)} {column.description or ''}" for column in table.columns]
+        for each in (table, *table["columns"]):
+            words.append(f"{_spread(each['name'])} {each.get('description') or ''}")
     return " ".join(words)[:50_000]

@@ -121,9 +121,10 @@ class SqliteDatabase:
         return _Reading(self)
 
     @contextmanager
-    def write(self) -> Iterator[SqliteTransaction]:
+    def write(self, *, logged: bool = False) -> Iterator[SqliteTransaction]:
         """Open the one writing transaction; durable when the block ends, undone when the block raises.
 
+        With `logged` its end does not wait for the disk (kernel/database.py).
         Raises Temporary where another writer holds the database for longer than 10 s, or the disk is full;
         Internal inside another write of the same thread, which could never end.
         """
@@ -134,7 +135,7 @@ class SqliteDatabase:
         if not self._writing.acquire(timeout=self._wait):
             raise Temporary(_BUSY[0], help=_BUSY[1])
         try:
-            connection = self._begin_writing(self._wait - (time.monotonic() - started))
+            connection = self._begin_writing(self._wait - (time.monotonic() - started), logged)
             transaction = SqliteTransaction(connection, writes=True)
             self._here.transaction = transaction
             try:
@@ -206,12 +207,14 @@ class SqliteDatabase:
             raise _explained(error) from error
         return connection
 
-    def _begin_writing(self, wait: float) -> sqlite3.Connection:
+    def _begin_writing(self, wait: float, logged: bool) -> sqlite3.Connection:
         if self._closed:
             raise Temporary("The database is closed: this process is stopping.")
         if self._writer is None:
             self._writer = self._connect()
         _run(self._writer, f"PRAGMA busy_timeout = {max(1, int(wait * 1000))}")
+        # NORMAL leaves the write-ahead file to a later sync: whole commits may be lost, always the newest ones.
+        _run(self._writer, f"PRAGMA synchronous = {'NORMAL' if logged else 'FULL'}")
         _run(self._writer, "BEGIN IMMEDIATE")
         return self._writer
 

@@ -159,3 +159,11 @@ def test_doctor_is_told_of_references_that_dangle(database, tmp_path):
         other.execute("INSERT INTO child VALUES ('gone')")
         other.commit()
     assert database.faults() == ["a row of child refers to a missing row of t"]
+
+
+def test_only_what_the_log_holds_does_not_wait_for_the_disk(database):
+    with database.write(logged=True) as tx:
+        logged = tx.one("PRAGMA synchronous")["synchronous"]
+    with database.write() as tx:
+        durable = tx.one("PRAGMA synchronous")["synchronous"]
+    assert (logged, durable) == (1, 2)  # NORMAL, FULL (https://sqlite.org/pragma.html#pragma_synchronous)
