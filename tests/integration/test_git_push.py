@@ -1,5 +1,6 @@
 """Stock git clients against the door: what is accepted, merged and refused."""
 
+import re
 import threading
 
 import pytest
@@ -66,6 +67,22 @@ def test_push_for_main_is_merged_and_pull_fast_forwards(mesh):
     again = mine.write("d/mine/t.csv", "a\n3\n").commit()
     mine.push()
     assert mesh.data.tip() == again
+
+
+def test_a_push_behind_main_sends_only_what_is_new(mesh):
+    """A clone that has not the commit that main is at is told which older ones the server has."""
+    mine, theirs = mesh.clone("mine", *FOR_MAIN), mesh.clone("theirs", *FOR_MAIN)
+    for turn in range(40):
+        theirs.write("d/theirs/t.csv", f"a\n{turn}\n").commit()
+        theirs.push()
+        if turn in (1, 38):
+            mine.git("pull")
+        if turn in (1, 2, 38, 39):
+            mine.write("d/mine/t.csv", f"a\n{turn}\n").commit()
+            said = mine.push("--progress")
+            # A commit, three folders and a file at the most.
+            assert int(re.findall(r"Total (\d+) \(", said)[0]) <= 5, said
+            mine.git("pull")
 
 
 def test_pushes_on_from_where_the_clone_is_without_pulling(mesh):

@@ -16,10 +16,11 @@ from weakref import WeakValueDictionary
 
 import structlog
 
-from thinmesh.kernel.errors import Internal, Temporary
+from thinmesh.kernel.errors import Internal, MeshError, Temporary
 from thinmesh.kernel.policy import Principal
 from thinmesh.planes.product.push import PushContext, PushHandler
 
+from .advertisement import HEADERS, Advertisement
 from .context import LivePushes
 from .data import GitDataRepository
 from .hook import CONTEXT, SOCKET
@@ -62,6 +63,7 @@ class GitDoor:
         self._fsync, self._limit = fsync, limit
         self._pushes = LivePushes()
         self._hooks = HookServer(socket, repository, self._pushes, handler)
+        self._advertisement = Advertisement(repository)
         # Reading and pushing do not keep each other waiting.
         self._slots = {pushes: asyncio.Semaphore(_AT_ONCE) for pushes in (False, True)}
         # An entry goes when nobody holds or waits for it.
@@ -81,6 +83,7 @@ class GitDoor:
                 help="See that its disk has room and is mounted for writing; `thinmesh doctor` names what is wrong.",
             ) from error
         self.self_test()
+        self._advertisement.learn(self._git, self._environment())
         self._hooks.start()
 
     def _write(self) -> None:
@@ -113,9 +116,21 @@ class GitDoor:
             _log.error("a push was turned away: the hooks are not in place")
             await plain(send, 503, "Pushes are not possible now; tell the administrator to start `thinmesh up` again.")
             return
+        if (request.service, request.pushes) == ("git-receive-pack", False):
+            await self._advertise(send)
+            return
         turn = self._turns.setdefault((caller.user, request.pushes), asyncio.Semaphore(_OF_ONE_USER))
         async with turn, self._slots[request.pushes]:
             await self._serve(request, receive, send, PushContext(caller))
+
+    async def _advertise(self, send: Send) -> None:
+        try:
+            body = await asyncio.to_thread(self._advertisement.body)
+        except MeshError as error:
+            await plain(send, error.status, f"{error.detail} {error.help}".strip())
+            return
+        await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
+        await send({"type": "http.response.body", "body": body})
 
     async def _serve(self, request: Request, receive: Receive, send: Send, context: PushContext) -> None:
         environment = self._environment()
