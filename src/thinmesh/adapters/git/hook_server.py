@@ -1,14 +1,13 @@
 """Answers the hooks of `data.git`, in the server process, over a unix socket of its own.
 
-A hook sends one JSON line (see `hook.py`) and is told what the `PushHandler` makes of the push. Every hook is answered
-by a thread, because checks read, compute and wait; a few at a time, the others wait their turn. Whatever goes wrong,
-the answer is no. What `check` did not find good in the same push is never landed, so that a `pre-receive` that git
-passed over (it ignores one that is not executable) cannot open the door.
+A hook sends one request (its form: `hook.py`) and is told what the `PushHandler` makes of the push. Every hook is
+answered by a thread, because checks read, compute and wait; a few at a time, the others wait their turn. Whatever goes
+wrong, the answer is no. What `check` did not find good in the same push is never landed, so that a `pre-receive` that
+git passed over (it ignores one that is not executable) cannot open the door.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import socket
@@ -17,7 +16,6 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import structlog
 
@@ -31,6 +29,8 @@ from .data import GitDataRepository
 _log = structlog.get_logger("thinmesh.git")
 # A request names refs and paths; git itself bounds neither.
 _MAX_REQUEST = 1024 * 1024
+# What is asked, context, quarantine, updates, and nothing after the last NUL.
+_FIELDS = 5
 _AT_ONCE = 16
 _REQUEST_SECONDS = 30.0
 # After accept(2) failed, for want of file descriptors.
@@ -98,21 +98,22 @@ class HookServer:
             with connection:
                 connection.settimeout(_REQUEST_SECONDS)
                 talk.end(self._reply(talk))
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError) as error:
             _log.warning("a hook could not be answered", error=str(error))
         finally:
             self._slots.release()
 
-    def _reply(self, talk: _Talk) -> dict[str, Any]:
+    def _reply(self, talk: _Talk) -> bool:
+        """Answer the request, and tell whether all is well with it."""
         if _peer(talk.connection) != os.getuid():
-            return {}
-        request = talk.request()
+            return False
+        ask, context, quarantine, lines = talk.request()
         try:
-            with self._pushes.serving(request["context"]) as live:
-                updates = _updates(request["updates"])
-                if request["ask"] == "check":
-                    return {"ok": self._check(live, updates, request["quarantine"], talk)}
-                return {"reports": self._land(live, updates, talk)}
+            with self._pushes.serving(context) as live:
+                updates = _updates(lines)
+                if ask == "check":
+                    return self._check(live, updates, quarantine, talk)
+                return self._land(live, updates, talk)
         except MeshError as error:
             talk.say_all(lines_of_error(error))
         except Exception:
@@ -121,7 +122,7 @@ class HookServer:
             talk.say_all(
                 lines_of_error(Internal("Something unexpected happened.", help=f"Report it with the request id {id}."))
             )
-        return {}
+        return False
 
     def _check(self, live: LivePush, updates: Sequence[RefUpdate], quarantine: str, talk: _Talk) -> bool:
         update = the_update(updates)
@@ -136,7 +137,7 @@ class HookServer:
         live.good.add(update)
         return True
 
-    def _land(self, live: LivePush, updates: Sequence[RefUpdate], talk: _Talk) -> dict[str, list[str]]:
+    def _land(self, live: LivePush, updates: Sequence[RefUpdate], talk: _Talk) -> bool:
         update = the_update(updates)
         if update not in live.good:
             raise NotAllowed("This push was not checked.", help="Push again; if it stays so, tell the administrator.")
@@ -145,8 +146,10 @@ class HookServer:
             landing = self._handler.land(Push(live.context, update, self._repository), talk.say)
         except MeshError as error:
             talk.say_all(lines_of_error(error))
-            return {update.ref: [f"ng {update.ref} {_reason(error)}"]}
-        return {update.ref: _report(update, landing, talk)}
+            talk.report([f"ng {update.ref} {_reason(error)}"])
+            return False
+        talk.report(_report(update, landing, talk))
+        return True
 
     def _quarantine(self, text: str) -> Path:
         """Find the quarantine folder; it lies in the repository's own object folder, or we do not look at it."""
@@ -156,8 +159,9 @@ class HookServer:
         return path
 
 
-def _updates(found: Sequence[Sequence[str]]) -> list[RefUpdate]:
+def _updates(lines: str) -> list[RefUpdate]:
     """Read what a push asks for; a name with a line break in it comes in pieces."""
+    found = [line.split(" ", 2) for line in lines.split("\n") if line]
     if any(len(update) != len(RefUpdate.__slots__) for update in found):
         raise Refused("A ref has a name that git does not take.", help="Push with: git push origin HEAD:refs/for/main")
     return [RefUpdate(*update) for update in found]
@@ -185,18 +189,19 @@ class _Talk:
         self.connection = connection
         self._lock = threading.Lock()
 
-    def request(self) -> dict[str, Any]:
+    def request(self) -> list[str]:
+        """Read what is asked, the push's context, its quarantine, and its updates. Raises ValueError."""
         with self.connection.makefile("rb") as reader:
-            line = reader.readline(_MAX_REQUEST)
-        if not line.endswith(b"\n"):
+            found = reader.read(_MAX_REQUEST)
+        fields = found.decode("utf-8", "surrogateescape").split("\0")
+        if len(fields) != _FIELDS or fields.pop():
             raise ValueError("a hook's request was cut off")
-        found: dict[str, Any] = json.loads(line)
-        return found
+        return fields
 
     def say(self, text: str) -> None:
         """Tell the client a line; where nobody listens any more, nothing happens."""
         try:
-            self._send({"say": printable(text)})
+            self._send(f"say {printable(text)}")
         except OSError:
             return
 
@@ -204,12 +209,17 @@ class _Talk:
         for line in lines:
             self.say(line)
 
-    def end(self, answer: dict[str, Any]) -> None:
-        self._send({"end": answer})
+    def report(self, lines: Sequence[str]) -> None:
+        """Tell git what came of a ref."""
+        for line in lines:
+            self._send(f"report {line}")
 
-    def _send(self, message: dict[str, Any]) -> None:
+    def end(self, well: bool) -> None:
+        self._send("end ok" if well else "end")
+
+    def _send(self, line: str) -> None:
         with self._lock:
-            self.connection.sendall(json.dumps(message).encode() + b"\n")
+            self.connection.sendall(line.encode("utf-8", "replace") + b"\n")
 
 
 def the_update(updates: Sequence[RefUpdate]) -> RefUpdate:
