@@ -133,6 +133,26 @@ def test_an_answer_comes_in_the_format_that_was_asked_for(client):
     assert parquet.column("n").to_pylist() == [1, None]
 
 
+@pytest.mark.parametrize("format", ["arrow.stream", "parquet"])
+def test_a_long_answer_comes_whole_and_the_connection_serves_on(client, mesh, format):
+    parts = urlsplit(str(client.base_url))
+    connection = http.client.HTTPConnection(parts.hostname, parts.port)
+    accept = f"application/vnd.apache.{format}"
+    headers = {"Authorization": f"Bearer {mesh[2]}", "Content-Type": "application/json", "Accept": accept}
+    sql = "select range as n, 'text ' || range as t, range % 7 = 0 as b from range(700000)"
+    wanted = pa.array(range(700_000))
+    for number in range(3):
+        body = {"sql": sql, "id": f"long-{format}-{number}"}
+        connection.request("POST", "/query/v1/statements", json.dumps(body), headers)
+        whole = connection.getresponse().read()
+        read = pa.ipc.open_stream(whole).read_all() if format == "arrow.stream" else pq.read_table(io.BytesIO(whole))
+        assert read.column("n").combine_chunks() == wanted
+        assert read.column("t")[699_999].as_py() == "text 699999"
+        entry = client.get(f"/query/v1/statements/{body['id']}").json()
+        assert (entry["state"], entry["rows"], entry["bytes"]) == ("done", 700_000, len(whole))
+    connection.close()
+
+
 def test_json_stops_at_10000_rows_and_says_so(client):
     found = client.post("/query/v1/statements", json={"sql": "select * from range(10001)"}).json()
     assert (len(found["rows"]), found["row_count"], found["truncated"]) == (10_000, 10_000, True)
@@ -146,9 +166,10 @@ def test_an_error_before_the_first_row_is_a_problem(client):
         assert (reply.status_code, reply.headers["content-type"]) == (status, "application/problem+json"), reply.text
 
 
-def test_an_answer_that_fails_midway_is_cut_off_so_that_nobody_takes_it_for_whole(client, mesh):
+@pytest.mark.parametrize("kind", ["text/csv", "application/vnd.apache.arrow.stream"])
+def test_an_answer_that_fails_midway_is_cut_off_so_that_nobody_takes_it_for_whole(client, mesh, kind):
     sql = "select case when range > 20000000 then error('late') else range end as n from range(30000000)"
-    asking = client.stream("POST", "/query/v1/statements", json={"sql": sql}, headers={"Accept": "text/csv"})
+    asking = client.stream("POST", "/query/v1/statements", json={"sql": sql}, headers={"Accept": kind})
     with asking as reply, pytest.raises(httpx.RemoteProtocolError):
         deque(reply.iter_raw(), maxlen=0)
     assert reply.status_code == 200

@@ -16,11 +16,13 @@ from thinmesh.interface.sockets import peer_user
 from thinmesh.kernel.errors import Malformed, MeshError, Temporary
 
 from .doorstep import HEADERS, OWNER_STATE, App, Receive, Scope, Send
+from .outlet import DIRECT
 from .problems import MEDIA_TYPE
 
 # Servers at large take 8 to 64 kB of request line and headers, and about 100 of them; a token is about 1 kB.
 _MAX_HEAD = 64 * 1024
 _MAX_HEADERS = 100
+_DRAIN_SECONDS = 0.001
 # Two of these would let a proxy before us and ourselves see two different requests.
 _ONCE = (b"host", b"authorization", b"content-type", b"content-encoding")
 
@@ -125,6 +127,7 @@ class Connection(HttpToolsProtocol):
             return  # this head comes again
         self._expect_nothing()
         self._heading = False
+        self.scope["extensions"] = {DIRECT: self._direct}  # type: ignore[dict-item]
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
@@ -151,6 +154,14 @@ class Connection(HttpToolsProtocol):
         """Go on with the answer."""
         self._reading_on()
         super().resume_writing()
+
+    async def _direct(self) -> socket.socket | None:
+        """Copy the socket, once all that was written is on its way; nothing where the client is gone."""
+        while self.transport.get_write_buffer_size():
+            await asyncio.sleep(_DRAIN_SECONDS)
+        if self.transport.is_closing():
+            return None
+        return socket.socket(fileno=os.dup(self.transport.get_extra_info("socket").fileno()))
 
     def _reading_on(self) -> None:
         if self._stall is not None:

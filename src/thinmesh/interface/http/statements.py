@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from thinmesh.planes.query.model import FORMATS
 
 from .auth import caller_of, platform_of
 from .doorstep import Receive, Scope, Send, StreamBroken, request_id
+from .outlet import DIRECT, ChunkOutlet
 
 if TYPE_CHECKING:
     from thinmesh.planes.query.execution import Execution
@@ -157,21 +159,33 @@ class StatementResponse(Response):
                 await in_thread(self._execution.close)
 
     async def _send(self, scope: Scope, send: Send) -> None:
-        """Send piece by piece; the next one is read while one is sent."""
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        chunk: bytes | None = self._first
+        direct = scope.get("extensions", {}).get(DIRECT) if self._execution.format != "json" else None
+        client = await direct() if direct else None
         try:
-            while chunk is not None:
-                coming = asyncio.ensure_future(in_thread(self._next))
-                try:
-                    await send({"type": "http.response.body", "body": chunk, "more_body": True})
-                finally:
-                    chunk = await coming
+            if client is None:
+                await self._relay(send)
+            else:
+                await in_thread(lambda: self._pour(client))
         except MeshError as error:
             why = error.detail
             _log.warning("answer broken off", request=request_id(scope), statement=self._execution.statement, why=why)
             raise StreamBroken from error
         await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _relay(self, send: Send) -> None:
+        """Send piece by piece; the next one is read while one is sent."""
+        chunk: bytes | None = self._first
+        while chunk is not None:
+            coming = asyncio.ensure_future(in_thread(self._next))
+            try:
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            finally:
+                chunk = await coming
+
+    def _pour(self, client: socket.socket) -> None:
+        with ChunkOutlet(client, self._first) as outlet:
+            self._execution.pour(outlet)
 
     def _next(self) -> bytes | None:
         return next(self._execution.chunks(), None)

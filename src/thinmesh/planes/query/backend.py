@@ -45,6 +45,19 @@ class Job:
     resolve: Callable[[Parsed], Binding]
 
 
+class Outlet(Protocol):
+    """Where the kernel can move an answer's bytes to, past this process. One thread uses it."""
+
+    def begin(self, size: int) -> None:
+        """Announce `size` bytes."""
+
+    def fill(self, source: int, most: int) -> int:
+        """Take some bytes, at most so many, from a descriptor; gives how many, none at its end. Raises OSError."""
+
+    def flush(self, size: int, stopped: Callable[[], bool]) -> bool:
+        """Pass on what was taken, and what came before; False where nobody takes it, or `stopped` meanwhile."""
+
+
 class Run(Protocol):
     """One statement in an engine. Only `stop` may be called from other threads than the one that reads."""
 
@@ -80,6 +93,9 @@ class Run(Protocol):
 
         Closing the iterator early ends the statement. Raises as `open` does.
         """
+
+    def pour(self, outlet: Outlet) -> Iterator[int]:
+        """Move what `chunks` has not given to an outlet; gives the number of bytes as they go. Raises as `chunks`."""
 
     def close(self) -> None:
         """Give back what the statement holds, read to its end or not; for the thread that reads."""

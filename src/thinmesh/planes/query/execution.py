@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from types import TracebackType
 
 from thinmesh.kernel.errors import MeshError
 
-from .backend import Run
+from .backend import Outlet, Run
 from .model import FORMATS, ResultColumn
 
 # A grant that ends while an answer is read is noticed after so long.
@@ -57,6 +57,13 @@ class Execution:
         """Give the document in its format, piece by piece. Raises MeshError where the statement fails midway."""
         return self._reading
 
+    def pour(self, outlet: Outlet) -> None:
+        """Move what is left of the document to an outlet, by the kernel; not for JSON. Raises MeshError as `chunks`."""
+        with self._told():
+            for size in self._run.pour(outlet):
+                self._require_still()
+                self.bytes += size
+
     def read(self) -> bytes:
         """Give the whole document."""
         with self:
@@ -80,12 +87,18 @@ class Execution:
         self.close()
 
     def _read(self) -> Generator[bytes, None, None]:
-        state, error = "cancelled", None
-        try:
+        with self._told():
             for piece in self._document() if self.format == "json" else self._run.chunks():
                 self._require_still()
                 self.bytes += len(piece)
                 yield piece
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Tell how the reading in the block ended."""
+        state, error = "cancelled", None
+        try:
+            yield
             state = "done"
         except MeshError as failure:
             state, error = "failed", failure

@@ -1,4 +1,4 @@
-"""Frames between the server and a query worker: one byte of kind, four of length, then the payload.
+"""Frames between the server and a query worker: one byte of kind, eight of length, then the payload.
 
 Imported on both sides; only the standard library.
 """
@@ -13,10 +13,12 @@ from typing import Any
 PARSE, BIND, RUN = 1, 2, 3  # server to worker
 READY, PARSED, BOUND, COLUMNS, DATA, DONE, FAILED = 11, 12, 13, 14, 15, 16, 17  # worker to server
 
-HEADER = struct.Struct(">BI")
-# A message of control stays below this; only DATA is larger in sum, and it comes in pieces.
+HEADER = struct.Struct(">BQ")
+# A message of control stays below this; only DATA may be longer, and is read in pieces.
 MAX_CONTROL = 256 << 20
 PIECE = 1 << 20
+# The kernel takes no more in one call (IOV_MAX).
+_MOST_PARTS = 1024
 
 
 class Closed(Exception):
@@ -29,15 +31,18 @@ def send(sock: socket.socket, kind: int, message: Any) -> None:
     send_bytes(sock, kind, memoryview(payload))
 
 
-def send_bytes(sock: socket.socket, kind: int, payload: memoryview) -> None:
-    """Send one frame, without copying the payload."""
-    header = HEADER.pack(kind, len(payload))
-    sent = sock.sendmsg([header, payload])
-    if sent < len(header):
-        sock.sendall(header[sent:])
-        sent = len(header)
-    if sent - len(header) < len(payload):
-        sock.sendall(payload[sent - len(header) :])
+def send_bytes(sock: socket.socket, kind: int, *parts: memoryview) -> None:
+    """Send one frame whose payload comes in parts, without copying it."""
+    rest = [memoryview(HEADER.pack(kind, sum(map(len, parts)))), *parts]
+    while rest:
+        sent = sock.sendmsg(rest[:_MOST_PARTS])
+        done = 0
+        while done < len(rest) and sent >= len(rest[done]):
+            sent -= len(rest[done])
+            done += 1
+        del rest[:done]
+        if sent:
+            rest[0] = rest[0][sent:]
 
 
 def receive_exactly(sock: socket.socket, size: int) -> bytes:

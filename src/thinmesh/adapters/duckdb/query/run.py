@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import socket
 import threading
 import time
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from thinmesh.kernel.contract import Column
 from thinmesh.kernel.errors import Conflict, MeshError, Refused, Temporary
-from thinmesh.planes.query.backend import Job
+from thinmesh.planes.query.backend import Job, Outlet
 from thinmesh.planes.query.model import Binding, Parsed, ReadableTable, ResultColumn, TableName
 
 from . import channel
@@ -58,7 +59,8 @@ class DuckdbRun:
         # What the reader took so far: bytes, and seconds in which the engine waited for it.
         self._taken = 0
         self._stalled = 0.0
-        self._first: tuple[int, Any] | None = None
+        # What is still to come of the frame under way; the worker has sent its first frame when `open` returns.
+        self._frame: tuple[int, int] | None = None
         self._over = False
         # The worker has nothing of the statement under way: it can serve its user again, whatever comes.
         self._quiet = False
@@ -74,7 +76,7 @@ class DuckdbRun:
             self.parsed = _parsed(verdict)
             self.binding = self._job.resolve(self.parsed)
             self._start(verdict, self.binding)
-            self._first = self._next()
+            self._frame = self._next()
         except BaseException:
             self._end(clean=self._quiet)
             raise
@@ -86,13 +88,30 @@ class DuckdbRun:
         try:
             while True:
                 self._resume()
-                kind, length = self._first or self._next()
-                self._first = None
-                if kind != channel.DATA:
+                length = self._length()
+                if length is None:
                     clean = True
                     return
                 yield from self._data(length)
         finally:
+            self._end(clean)
+
+    def pour(self, outlet: Outlet) -> Iterator[int]:
+        """Have the kernel move what is left of the answer's bytes; give their number as they go."""
+        clean, source = False, self._copy()
+        try:
+            self._flush(outlet, 0)
+            while True:
+                self._resume()
+                length = self._length()
+                if length is None:
+                    clean = True
+                    return
+                if length:
+                    outlet.begin(length)
+                    yield from self._moved(outlet, source, length)
+        finally:
+            os.close(source)
             self._end(clean)
 
     def stop(self, reason: str) -> None:
@@ -219,6 +238,12 @@ class DuckdbRun:
         self.rows, self.truncated = message["rows"], message["truncated"]
         return kind, 0
 
+    def _length(self) -> int | None:
+        """Give what is to come of the frame under way, or of the next one; nothing at the end of the answer."""
+        kind, length = self._frame or self._next()
+        self._frame = None
+        return length if kind == channel.DATA else None
+
     def _data(self, length: int) -> Iterator[bytes]:
         while length:
             try:
@@ -228,10 +253,39 @@ class DuckdbRun:
             if not piece:
                 raise self._stopped()
             length -= len(piece)
+            self._frame = (channel.DATA, length)
             self._taken += len(piece)
             self._pause()
             yield piece
             self._resume()
+        self._frame = None
+
+    def _copy(self) -> int:
+        """Copy the worker's descriptor: whoever ends the statement meanwhile must not free its number under us."""
+        with self._lock:
+            if self._worker is None:
+                raise self._stopped()
+            return os.dup(self._worker.sock.fileno())
+
+    def _moved(self, outlet: Outlet, source: int, length: int) -> Iterator[int]:
+        while length:
+            try:
+                size = outlet.fill(source, length)
+            except OSError:
+                size = 0
+            if not size:
+                raise self._stopped()
+            length -= size
+            self._taken += size
+            self._pause()
+            self._flush(outlet, size)
+            yield size
+            self._resume()
+
+    def _flush(self, outlet: Outlet, size: int) -> None:
+        if not outlet.flush(size, lambda: self._over or bool(self._reason)):
+            self.stop("closed")
+            raise self._stopped()
 
     def _pause(self) -> None:
         now = time.monotonic()

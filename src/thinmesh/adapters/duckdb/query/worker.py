@@ -67,8 +67,8 @@ def _warm() -> None:
     session = Session(64 << 20, 1, None, 0)
     sql = session.screen("WITH w AS (SELECT 1 AS a, 'é' AS b, now() AS c, [1.5] AS d) SELECT * FROM w -- warm").sql
     for format in ("json", "csv", "arrow", "parquet"):
-        for piece in _pieces(session.query(sql, 1), format):
-            bytes(piece)
+        for parts in _pieces(session.query(sql, 1), format):
+            b"".join(parts)
     session.explain("SELECT 1", analyze=False)
     session.connection.close()
 
@@ -155,12 +155,11 @@ def _run(sock: socket.socket, session: Session, message: dict[str, Any]) -> None
         sql = "SELECT * FROM mesh.answer.rows"
     answer = session.query(sql, message["limit"])
     pieces, opened = _pieces(answer, message["format"]), False
-    for piece in pieces:
+    for parts in pieces:
         if not opened:
             _columns(sock, answer)
             opened = True
-        for begin in range(0, len(piece), channel.PIECE):
-            channel.send_bytes(sock, channel.DATA, piece[begin : begin + channel.PIECE])
+        channel.send_bytes(sock, channel.DATA, *parts)
     if not opened:
         _columns(sock, answer)
     channel.send(sock, channel.DONE, {"rows": answer.rows, "truncated": answer.truncated})
@@ -176,41 +175,40 @@ def _columns(sock: socket.socket, answer: Answer) -> None:
     channel.send(sock, channel.COLUMNS, list(zip(answer.names, kinds, strict=True)))
 
 
-def _pieces(answer: Answer, format: str) -> Iterator[memoryview]:
+def _pieces(answer: Answer, format: str) -> Iterator[list[memoryview]]:
+    """Give the answer in pieces, each the parts of one frame."""
     if format == "arrow":
         return _arrow(answer)
     if format == "parquet":
         return _parquet(answer)
-    return answer.csv() if format == "csv" else answer.json()
+    return ([piece] for piece in (answer.csv() if format == "csv" else answer.json()))
 
 
-def _arrow(answer: Answer) -> Iterator[memoryview]:
-    """Give an Arrow IPC stream (columnar format, *IPC Streaming Format*); no type here needs dictionaries."""
+def _arrow(answer: Answer) -> Iterator[list[memoryview]]:
+    """Give an Arrow IPC stream, the very buffers of its batches; no type here needs dictionaries."""
     schema, batches = answer.batches()
-    head = [memoryview(schema.serialize())]
-    for batch in batches:
-        # Not before there are rows: an error in the first ones must come before any of the answer.
-        while head:
-            yield head.pop()
-        yield memoryview(batch.serialize())
-    yield from head
-    yield memoryview(b"\xff\xff\xff\xff\x00\x00\x00\x00")
+    sink = _Sink()
+    with pa.ipc.new_stream(pa.PythonFile(sink, mode="w"), schema) as writer:
+        for batch in batches:
+            writer.write_batch(batch.rename_columns(schema.names))
+            yield sink.take()
+    yield sink.take()
 
 
 class _Sink:
-    """A file that keeps what was written until it is taken."""
+    """A file that keeps what was written until it is taken: not copied, for Arrow's buffers stay as they are."""
 
     closed = False
 
     def __init__(self) -> None:
-        self.pieces: list[memoryview] = []
+        self.parts: list[memoryview] = []
 
-    def write(self, data: Any) -> int:
-        self.pieces.append(memoryview(bytes(data)))
-        return len(data)
+    def write(self, data: bytes | pa.Buffer) -> int:
+        self.parts.append(memoryview(data).cast("B"))
+        return len(self.parts[-1])
 
     def take(self) -> list[memoryview]:
-        taken, self.pieces = self.pieces, []
+        taken, self.parts = self.parts, []
         return taken
 
     def flush(self) -> None:
@@ -229,15 +227,15 @@ class _Sink:
         return False
 
 
-def _parquet(answer: Answer) -> Iterator[memoryview]:
+def _parquet(answer: Answer) -> Iterator[list[memoryview]]:
     """Give a Parquet file; row groups of one batch, so that memory stays flat."""
     schema, batches = answer.batches()
     sink = _Sink()
     with pq.ParquetWriter(pa.PythonFile(sink, mode="w"), schema, compression="zstd") as writer:
         for batch in batches:
             writer.write_batch(batch.rename_columns(schema.names))
-            yield from sink.take()
-    yield from sink.take()
+            yield sink.take()
+    yield sink.take()
 
 
 if __name__ == "__main__":
