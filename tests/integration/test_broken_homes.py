@@ -14,6 +14,7 @@ from contextlib import closing
 
 import pytest
 
+from tests.damage import lose
 from tests.integration.keeping import Kept, made_home, picture, restored
 from thinmesh.bootstrap import init_home, open_home
 from thinmesh.kernel.errors import Internal, MeshError, Temporary
@@ -69,9 +70,21 @@ def pages(home) -> int:
 
 def emptied(repository, revision):
     id = git(repository, "rev-parse", revision)
-    path = repository / "objects" / id[:2] / id[2:]
-    path.chmod(0o600)
-    path.write_bytes(b"")
+    lose(repository, id)
+    (repository / "objects" / id[:2] / id[2:]).write_bytes(b"")
+
+
+def newest_pack(repository):
+    """Give the pack whose loss takes the newest change: the one that holds the tip of the branch."""
+    tip = git(repository, "rev-parse", "main")
+    packs = sorted((repository / "objects" / "pack").glob("*.idx"))
+    return next(pack.with_suffix(".pack") for pack in packs if tip in git(repository, "verify-pack", "-v", str(pack)))
+
+
+def half_a_pack(repository):
+    pack = newest_pack(repository)
+    pack.chmod(0o600)
+    cut(pack, pack.stat().st_size // 2)
 
 
 def private(path, content):
@@ -113,6 +126,9 @@ REPOSITORIES = {
     "log_gone": lambda home: shutil.rmtree(home / "log.git"),
     "log_without_head": lambda home: (home / "log.git" / "HEAD").unlink(),
     "empty_commit": lambda home: emptied(home / "data.git", "main"),
+    "half_a_pack": lambda home: half_a_pack(home / "data.git"),
+    "half_a_pack_of_the_log": lambda home: half_a_pack(home / "log.git"),
+    "no_index_of_a_pack": lambda home: newest_pack(home / "data.git").with_suffix(".idx").unlink(),
     "empty_tree": lambda home: emptied(home / "data.git", "main^{tree}"),
     "empty_file": lambda home: emptied(home / "data.git", "main:d/orders/t/p1.csv"),
     "empty_newest_entry": lambda home: emptied(home / "log.git", "main"),
