@@ -31,6 +31,7 @@ class Stuck(MovingHandler):
             threading.Event().wait()
 
 print(Mesh(Path(sys.argv[1]), handler=Stuck).url, flush=True)
+threading.Event().wait()  # a Python whose main thread has ended begins no work in others
 """
 
 
