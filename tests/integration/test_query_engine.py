@@ -543,3 +543,15 @@ def test_a_table_that_may_be_read_no_more_is_in_no_worker(engine, lake):
     assert rows(bound(engine, "SELECT * FROM vault.gold", closed, orders, user=user)) == [[3]]
     # The statement is let through as one that names only what is still allowed: the worker must not know more.
     failure(Refused, bound(engine, "SELECT * FROM vault.gold", orders, user=user))
+
+
+def test_engines_on_one_home_do_not_take_each_other_s_scratch(lake, tmp_path):
+    scratch = tmp_path / "scratch"
+    spilling = "SELECT count(DISTINCT range::text || 'x') FROM range(6000000)"
+    with closing(DuckdbEngine(workers=2, memory=64 << 20, lake=lake, scratch=scratch, spare=0)) as first:
+        with closing(DuckdbEngine(workers=2, memory=64 << 20, lake=lake, scratch=scratch, spare=0)) as second:
+            assert len(list(scratch.iterdir())) == 2
+            assert rows(ask(second, "SELECT 1")) == [[1]]
+        assert len(list(scratch.iterdir())) == 1
+        assert rows(ask(first, spilling)) == [[6_000_000]]
+    assert not list(scratch.iterdir())

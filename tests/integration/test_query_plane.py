@@ -3,6 +3,7 @@
 import io
 import json
 import threading
+import time
 from contextlib import closing
 
 import pandas as pd
@@ -413,7 +414,8 @@ def test_an_entry_of_the_log_is_never_written_over_by_one_of_the_same_id(engine,
 def test_what_ran_when_the_server_ended_is_marked(engine, catalog, log, queries):
     thread, _ = run_apart(queries, ANN, ENDLESS, id="lost")
     started(queries, ANN, "lost")
-    queries.statements(ANN)
+    while not any(entry["id"] == "lost" for entry in queries.statements(ANN).items):
+        time.sleep(0.01)
     again = Queries(engine, catalog, log)
     assert again.statement(ANN, "lost").state == "interrupted"
     queries.cancel(ANN, "lost")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -105,6 +106,7 @@ def _make_current(platform: Platform, mode: str) -> None:
         platform.log.clear_locks()
         platform.data.clear_locks()
         remove_unfinished(platform)  # the home is ours alone: nobody works there
+        shutil.rmtree(platform.scratch_of_queries, ignore_errors=True)
     try:
         if behind or mode == "serve":
             platform.ledger.recover()

@@ -165,7 +165,7 @@ class Platform:
             workers=self.settings.query.workers,
             memory=self.settings.query.memory,
             lake=self.layout.lake,
-            scratch=self.layout.run / "scratch",
+            scratch=self.scratch_of_queries,
             spare=2 if self.mode == "serve" else 0,
         )
 
@@ -190,6 +190,11 @@ class Platform:
     def scratch(self) -> Path:
         """A folder on the lake's file system for files in the making."""
         return self.layout.run / "staging"
+
+    @property
+    def scratch_of_queries(self) -> Path:
+        """A folder that engines spill into, each in one of its own."""
+        return self.layout.run / "scratch"
 
     @property
     def max_file(self) -> int:

@@ -29,8 +29,8 @@ _PARSED_BYTES = 8192
 class DuckdbEngine:
     """Run statements in `workers` processes at once, each within `memory` bytes.
 
-    `lake` is the one folder the workers may read. `scratch` is a folder of the engine's own, emptied at start, in
-    which each worker may spill up to `scratch_bytes`; without it nothing spills. `spare` workers are kept ready.
+    `lake` is the one folder the workers may read. In `scratch` the engine makes a folder of its own, in which
+    each worker may spill up to `scratch_bytes`; without it nothing spills. `spare` workers are kept ready.
     """
 
     def __init__(

@@ -19,7 +19,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from thinmesh.kernel.errors import Temporary
@@ -126,7 +126,7 @@ class Pool:
     """Keep `spare` blank workers, and at most `keep` idle bound ones. Safe to use from several threads."""
 
     def __init__(self, options: Options, spare: int, keep: int) -> None:
-        self._options = options
+        self._options = _apart(options)
         self._spare = spare
         self._keep = keep
         self._lock = threading.Lock()
@@ -136,9 +136,6 @@ class Pool:
         self._control: socket.socket | None = None
         self._closed = False
         self.started = 0
-        if options.scratch:
-            shutil.rmtree(options.scratch, ignore_errors=True)
-            options.scratch.mkdir(mode=0o700, parents=True)
 
     def blank(self) -> Worker:
         """Give a prepared worker that nobody used. Raises Temporary where none can be started."""
@@ -205,6 +202,8 @@ class Pool:
             self._blank.clear()
             self._idle.clear()
             self._stop_template()
+        if self._options.scratch:
+            shutil.rmtree(self._options.scratch, ignore_errors=True)
 
     def _bury(self) -> None:
         """Forget the workers of a template that is dead: they are, or are about to be."""
@@ -287,3 +286,11 @@ def _environment() -> dict[str, str]:
         "TZ": "UTC",
         "LC_ALL": "C.UTF-8",
     }
+
+
+def _apart(options: Options) -> Options:
+    """Give the pool a scratch folder of its own: several commands may ask a home at the same time."""
+    if options.scratch is None:
+        return options
+    options.scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return replace(options, scratch=Path(tempfile.mkdtemp(dir=options.scratch)))
