@@ -7,17 +7,16 @@ and adds it; where OSV cannot be reached it says so, and changes nothing.
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 import tomllib
-import urllib.request
 from collections.abc import Iterator, Mapping
-from datetime import date
+from datetime import UTC, date, datetime
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
 
+import httpx
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
@@ -90,6 +89,10 @@ def _licence(metadata: Any) -> str:
     return metadata.get("License-Expression") or "; ".join(classified) or (metadata.get("License") or "").split("\n")[0]
 
 
+def _today() -> date:
+    return datetime.now(UTC).date()
+
+
 def _normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
@@ -98,11 +101,9 @@ def renew(locked: Mapping[str, str]) -> str:
     """Add what OSV knows of the locked versions to the file; tell what came of it."""
     names = list(locked)
     wanted = [{"package": {"ecosystem": "PyPI", "name": name}, "version": locked[name]} for name in names]
-    asked = urllib.request.Request(_SERVICE, json.dumps({"queries": wanted}).encode())
     try:
-        with urllib.request.urlopen(asked, timeout=20) as reply:  # noqa: S310
-            results = json.load(reply)["results"]
-    except (OSError, ValueError, KeyError) as error:
+        results = httpx.post(_SERVICE, json={"queries": wanted}, timeout=20).raise_for_status().json()["results"]
+    except (httpx.HTTPError, ValueError, KeyError) as error:
         return f"OSV cannot be reached ({error}); nothing was changed."
     present = KNOWN.read_text()
     lines = [
@@ -111,7 +112,7 @@ def renew(locked: Mapping[str, str]) -> str:
         for each in result.get("vulns", [])
         if each["id"] not in present
     ]
-    fresh = re.sub(r"^as_of = .*$", f"as_of = {date.today()}", present, flags=re.MULTILINE)  # noqa: DTZ011
+    fresh = re.sub(r"^as_of = .*$", f"as_of = {_today()}", present, flags=re.MULTILINE)
     KNOWN.write_text("\n".join([fresh.rstrip("\n"), "", *lines]) if lines else fresh)
     return f"OSV knows of {len(lines)} more problems; the list is of today."
 
@@ -126,7 +127,7 @@ def main(arguments: list[str]) -> int:
     found = [*problems(locked, known), *licences()]
     for line in found:
         print(line, file=sys.stderr)
-    age = (date.today() - known["as_of"]).days  # noqa: DTZ011
+    age = (_today() - known["as_of"]).days
     told = f"{len(locked)} locked packages, {len(known['advisory'])} known problems as of {known['as_of']}"
     print(told + (": renew the list with `make advisories`" if age > _OLD_DAYS else ""))
     return 1 if found else 0

@@ -29,20 +29,20 @@ class Body:
 
     def pieces(self, data: bytes) -> Iterator[bytes]:
         """Give what a piece of the request holds for git. Raises Unfit."""
-        for piece in self._inflated(data) if self._inflater else (data,):
+        for piece in _inflated(self._inflater, data) if self._inflater else (data,):
             if self._head:
                 self._head.watch(piece)
             yield piece
 
-    def _inflated(self, data: bytes) -> Iterator[bytes]:
-        assert self._inflater  # noqa: S101 - asked for only where there is one
-        while data and not self._inflater.eof:
-            try:
-                piece = self._inflater.decompress(data, _PIECE)
-            except zlib.error as error:
-                raise Unfit("The compressed request cannot be read.") from error
-            data = self._inflater.unconsumed_tail
-            yield piece
+
+def _inflated(inflater: zlib._Decompress, data: bytes) -> Iterator[bytes]:
+    while data and not inflater.eof:
+        try:
+            piece = inflater.decompress(data, _PIECE)
+        except zlib.error as error:
+            raise Unfit("The compressed request cannot be read.") from error
+        data = inflater.unconsumed_tail
+        yield piece
 
 
 class _Head:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -98,7 +99,7 @@ async def answer(
     if whole:
         return Response(first, 200, named, execution.media_type)
     platform, caller = platform_of(request), caller_of(request, basic=True)
-    end = lambda: _quietly(lambda: platform.queries.cancel(caller, execution.statement))  # noqa: E731
+    end = partial(_quietly, partial(platform.queries.cancel, caller, execution.statement))
     return StatementResponse(execution, first, end, named)
 
 
