@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 
 import pytest
 
@@ -98,6 +99,20 @@ def test_a_home_restored_where_it_was_makes_its_tables_for_other_engines_anew(ke
     again = Kept(kept.path)
     found = follow(again)
     assert {each.state for each in found.findings} == {"ok"}
+    again.close()
+
+
+def test_nothing_is_left_to_do_on_a_restored_home(kept, backup, tmp_path):
+    """The tables for other engines come with the next server; until then nobody can read them."""
+    restored(backup, tmp_path / "again")
+    again = Kept(tmp_path / "again")
+    at_rest = tools_of(again.platform, warehouse=again.platform.warehouse)
+    found = Operations(again.platform, at_rest).doctor(again.admin)
+    assert {each.state for each in found.findings} == {"ok"}
+    serving = Operations(again.platform, replace(at_rest, hooks=lambda: None)).doctor(again.admin)
+    told = {each.invariant: (each.detail, each.heal) for each in serving.findings if each.state != "ok"}
+    waiting = "warehouse has 4 products still to take in"
+    assert told == {"projections_follow": (waiting, "thinmesh rebuild warehouse")}
     again.close()
 
 

@@ -190,11 +190,19 @@ class Projection(Protocol):
     def name(self) -> str:
         """The name that `rebuild` takes."""
 
+    @property
+    def counted(self) -> str:
+        """What `lag` counts, in the plural."""
+
+    @property
+    def follows_in_servers(self) -> bool:
+        """Tell whether nobody but a server brings it up to date, unasked."""
+
     def sequence(self, tx: Transaction) -> int:
         """Give the log sequence that it has followed to."""
 
     def lag(self, tx: Transaction) -> int:
-        """Count the log entries that it has still to take in."""
+        """Count the log entries, or whatever `counted` says, that it has still to take in."""
 
     def faults(self) -> Sequence[str]:
         """Say where it differs from what the sources of truth give."""
@@ -330,6 +338,11 @@ class Tools:
     hooks: Callable[[], None] | None = None
     events: Callable[[Transaction, Entry], None] | None = None
     warehouse: Warehouse | None = None
+
+    @property
+    def serving(self) -> bool:
+        """Tell whether a server runs here: its git door has hooks to look at."""
+        return self.hooks is not None
 
 
 class Backends(Protocol):

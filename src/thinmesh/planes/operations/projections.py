@@ -21,6 +21,7 @@ from .backend import Backends, Projection, Tools, Warehouse
 from .model import Progress, Rebuild
 
 _MOST = 100  # failures that are named
+_ENTRIES = "entries of the log"
 
 
 def projections_of(backends: Backends, tools: Tools) -> list[Projection]:
@@ -36,6 +37,8 @@ class IndexProjection:
     """The index, with the search words."""
 
     name = "index"
+    counted = _ENTRIES
+    follows_in_servers = False
 
     def __init__(self, backends: Backends, tools: Tools) -> None:
         self._backends = backends
@@ -84,6 +87,8 @@ class CatalogProjection:
     """`data_catalog.csv` on `main`."""
 
     name = "catalog_file"
+    counted = _ENTRIES
+    follows_in_servers = False
 
     def __init__(self, backends: Backends) -> None:
         self._backends = backends
@@ -124,6 +129,8 @@ class DataProjection:
     """The data files of tables in git: Parquet that was derived from the CSVs on `main`."""
 
     name = "data"
+    counted = _ENTRIES
+    follows_in_servers = False
 
     def __init__(self, backends: Backends, tools: Tools) -> None:
         self._backends = backends
@@ -176,6 +183,8 @@ class EventsProjection:
     """What the event feed tells of products. Receipts of requests and grants are not derived, and stay as they are."""
 
     name = "events"
+    counted = _ENTRIES
+    follows_in_servers = False
 
     def __init__(self, backends: Backends, tools: Tools) -> None:
         self._backends = backends
@@ -217,6 +226,8 @@ class WarehouseProjection:
 
     def __init__(self, warehouse: Warehouse) -> None:
         self.name = warehouse.name
+        self.counted = "products"
+        self.follows_in_servers = True
         self.sequence = warehouse.sequence
         self.lag = warehouse.lag
         self.faults = warehouse.faults

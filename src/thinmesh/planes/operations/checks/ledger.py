@@ -136,12 +136,15 @@ def closed_data_never_shared(scene: Scene) -> Iterator[Fault]:
 
 
 def projections_follow(scene: Scene) -> Iterator[Fault]:
-    """Require that everything that follows the log has followed it, and says what it says."""
+    """Require that everything that follows the log has followed it, and says what it says.
+
+    What only a server brings up to date may wait for the next one: nothing reads it before.
+    """
     with scene.backends.database.read() as tx:
         for projection in scene.projections[1:]:
             lag = projection.lag(tx)
-            if lag > 0:
-                told = f"{projection.name} has {lag} entries of the log still to take in"
+            if lag > 0 and (scene.tools.serving or not projection.follows_in_servers):
+                told = f"{projection.name} has {lag} {projection.counted} still to take in"
                 yield warning(told, f"thinmesh rebuild {projection.name}")
     for projection in scene.projections[1:]:
         for line in projection.faults():
