@@ -14,6 +14,7 @@ from thinmesh.kernel.contract import Column
 from .quoting import literal
 
 NUMBER = r"-?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
+_WIDEST = 38  # digits of a decimal
 _DAY = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _CLOCK = r"(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:\.[0-9]{1,6})?)?"
 _OFFSET = r"(?:Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
@@ -76,17 +77,33 @@ def _number(text: str) -> str:
 
 
 def _decimal(text: str, precision: int, scale: int) -> str:
-    cast = f"TRY_CAST({text} AS DECIMAL({precision},{scale}))"
+    kind = f"DECIMAL({precision},{scale})"
+    cast = f"TRY_CAST({text} AS {kind})"
     fraction = rf"[0-9]{{0,{scale}}}"
     tail = rf"|\.[0-9]{{1,{scale}}}" if scale else ""
     plain = matches(text, rf"-?(?:[0-9]+\.?{fraction}{tail})")
     # Digits after the point, less the exponent, are the digits that the scale must hold.
     after = rf"length(regexp_extract({text}, '\.([0-9]*)', 1))"
     exponent = f"TRY_CAST(regexp_extract({text}, '[eE](.*)$', 1) AS INTEGER)"
-    shifted = f"{matches(text, NUMBER)} AND regexp_matches({text}, '[eE]') AND {after} - {exponent} <= {scale}"
-    # The cast looks at the digits before it shifts them, and takes 150e-2 for too large: it needs room for them.
-    wide = f"TRY_CAST(TRY_CAST({text} AS DECIMAL(38,{scale})) AS DECIMAL({precision},{scale}))"
-    return f"CASE WHEN {cast}::VARCHAR = {text} OR {plain} THEN {cast} WHEN {shifted} THEN {wide} END"
+    places = f"({after} - {exponent})"
+    shifted = f"{matches(text, NUMBER)} AND regexp_matches({text}, '[eE]') AND {places} <= {scale}"
+    # The cast looks at the digits before it shifts them, and takes 150e-2 for too large: it needs room for them. Where
+    # the widest has none, the number is written out; and for the widest itself, whose cast takes 1.5e38 for 38 digits.
+    found = _without_exponent(text, places, scale)
+    if precision < _WIDEST:
+        found = f"TRY_CAST(coalesce(TRY_CAST({text} AS DECIMAL({_WIDEST},{scale})), {found}) AS {kind})"
+    return f"CASE WHEN {cast}::VARCHAR = {text} OR {plain} THEN {cast} WHEN {shifted} THEN {found} END"
+
+
+def _without_exponent(text: str, places: str, scale: int) -> str:
+    """Give a number that has `places` digits after its point, at most `scale`, as the widest decimal of this scale."""
+    digits = f"replace(regexp_extract({text}, '^-?([0-9.]+)', 1), '.', '')"
+    # So many zeros make every number too large but zero.
+    whole = f"{digits} || repeat('0', least(-{places}, {_WIDEST}))"
+    padded = f"lpad({digits}, greatest(length({digits}), {places} + 1)::INTEGER, '0')"
+    pointed = f"left({padded}, -{places}) || '.' || right({padded}, {places})"
+    sign = f"CASE WHEN starts_with({text}, '-') THEN '-' ELSE '' END"
+    return f"TRY_CAST({sign} || CASE WHEN {places} <= 0 THEN {whole} ELSE {pointed} END AS DECIMAL({_WIDEST},{scale}))"
 
 
 def _boolean(text: str) -> str:

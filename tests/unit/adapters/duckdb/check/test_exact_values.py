@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from decimal import Decimal, localcontext
+
+import duckdb
 import pytest
 
+from thinmesh.adapters.duckdb.check import lexical
 from thinmesh.kernel.contract import Column, Reference
 from thinmesh.planes.product.model import CheckJob, TableInput
 
@@ -69,10 +73,47 @@ def test_steps_are_taken_exactly(column, value, fits):
 
 
 def test_an_exponent_fits_where_the_number_does():
-    for digits, value in (("4,2", "150e-2"), ("3,3", "125e-3"), ("18,6", "123456789012345678e-6")):
-        assert verdict(number(digits), value) == []
+    for digits, text in (("4,2", "150e-2"), ("3,3", "125e-3"), ("18,6", "123456789012345678e-6")):
+        assert verdict(number(digits), text) == []
     assert verdict(number("4,2"), "15000e-2") == ["precision"]
     assert verdict(number("4,2"), "1505e-3") == ["precision"]
+
+
+EXPONENTS = [
+    "e-2147483648",
+    "e-40",
+    "E-38",
+    "e-37",
+    "e-20",
+    "e-3",
+    "E-2",
+    "e-1",
+    "e0",
+    "e+1",
+    "E2",
+    "e19",
+    "e36",
+    "E37",
+    "e38",
+    "e40",
+]
+MANTISSAS = ["0", "1", "-1.5", ".5", "5.", "15", "150", "-0.0015", "12345678901234567890", "9" * 38, "1" + "0" * 38]
+
+
+@pytest.mark.parametrize("digits", ["38,38", "38,37", "38,20", "38,2", "38,0", "18,6", "4,2"])
+def test_an_exponent_is_taken_exactly_where_its_digits_fit(digits):
+    """A number with an exponent is judged as the same number written without one."""
+    precision, scale = map(int, digits.split(","))
+    texts = [mantissa + exponent for mantissa in MANTISSAS for exponent in EXPONENTS]
+    given = ", ".join(f"('{text}')" for text in texts)
+    typed = lexical.value(number(digits), "t")
+    found = dict(duckdb.sql(f"SELECT t, {typed} FROM (VALUES {given}) AS given(t)").fetchall())
+    with localcontext(prec=100):
+        for text in texts:
+            exact = Decimal(text)
+            places = -int(exact.as_tuple().exponent)
+            fits = places <= scale and abs(exact) < Decimal(10) ** (precision - scale)
+            assert found[text] == (exact if fits else None), text
 
 
 LISTS = [
