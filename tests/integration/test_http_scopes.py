@@ -10,7 +10,7 @@ import httpx
 import pytest
 from fastapi.routing import APIRoute
 
-from tests.integration.running import make_home, up
+from tests.integration.running import cli, cli_json, make_home, up
 from thinmesh.interface.http.app import api_of
 from thinmesh.kernel.tokens import Claims, Signer
 
@@ -302,3 +302,20 @@ def test_a_token_that_only_publishes_sees_no_rows_and_no_statements(world):
     for bearer in ("publish", "elsewhere"):
         assert world.ask(bearer, "GET", "/query/v1/tables").json()["items"] == []
         assert world.ask(bearer, "GET", "/query/v1/statements").status_code == 403
+
+
+def test_a_token_never_makes_one_that_outlives_it(world):
+    """Over HTTP, and with the command line that `show` gives to whoever is signed in with a short token."""
+    short = world.made("/identity/v1/tokens", "first", json={"user": "eve", "expires": "PT1H"})
+    bearer = {"Authorization": f"Bearer {short['token']}"}
+    made = world.client.post("/identity/v1/tokens", headers=bearer, json={"expires": "P10Y"})
+    assert made.status_code == 201
+    assert (made.json()["expires"], made.json()["shortened"]) == (short["expires"], True)
+    inside = world.client.post("/identity/v1/tokens", headers=bearer, json={"expires": "PT1M"}).json()
+    assert inside["expires"] < short["expires"]
+    assert not inside["shortened"]
+    signed_in = {"THINMESH_URL": str(world.client.base_url), "THINMESH_TOKEN": made.json()["token"]}
+    said = cli("token", "new", "--scope", "read", **signed_in)
+    assert said.returncode == 0, said.stderr
+    assert f"warning: it ends at {short['expires']}" in said.stderr
+    assert cli_json("token", "new", "--scope", "read", **signed_in)["expires"] == short["expires"]

@@ -50,13 +50,14 @@ class TokenFacts:
 
 @dataclass(frozen=True, slots=True)
 class IssuedToken:
-    """A new token, shown this once."""
+    """A new token, shown this once; `shortened`: it ends with the one that asked, sooner than was wanted."""
 
     id: str
     token: str = field(repr=False)
     user: str
     scope: str
     expires: str
+    shortened: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import math
 import secrets
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from .audit import Audit
@@ -218,8 +218,8 @@ class Identity:
     ) -> IssuedToken:
         """Make a token for the caller; an administrator makes one for anybody. It is shown this once.
 
-        `expires` is an ISO 8601 duration of at most 10 years. Raises NotAllowed for a scope beyond the caller's, and
-        for a token that lasts longer than the one that asks was made to last; an administrator's may make any.
+        `expires` is an ISO 8601 duration of at most 10 years; the new token ends with the one that asks at the latest
+        (`shortened`), except with an administrator's. Raises NotAllowed for a scope beyond the caller's.
         """
         name = caller.user if user is None else user
         with self._audit.write(caller, "token.new", f"{name} {scope}") as tx:
@@ -227,20 +227,20 @@ class Identity:
             _refuse_scope(scope)
             owner = self._user(tx, name)
             _refuse_wider(caller, owner, scope)
-            lasting = _lasting(expires)
-            self._refuse_longer(tx, caller, lasting)
             now = self._clock().replace(microsecond=0)
+            wanted = now + _lasting(expires)
+            end = min(wanted, self._end_of(tx, caller) or wanted)
             facts = TokenFacts(
                 id=secrets.token_hex(8),
                 user=name,
                 scope=scope,
                 created=text_of_time(now),
-                expires=text_of_time(now + lasting),
+                expires=text_of_time(end),
                 created_by=caller.user,
             )
             self._store.add_token(tx, facts)
-            claims = Claims(facts.id, name, scope, int(now.timestamp()), int((now + lasting).timestamp()))
-            return IssuedToken(facts.id, self._signer.sign(claims), name, scope, facts.expires)
+            claims = Claims(facts.id, name, scope, int(now.timestamp()), int(end.timestamp()))
+            return IssuedToken(facts.id, self._signer.sign(claims), name, scope, facts.expires, end < wanted)
 
     def list_tokens(
         self, caller: Principal, user: str | None = None, limit: int | None = None, cursor: str | None = None
@@ -287,17 +287,10 @@ class Identity:
         self._store.claim_domain(tx, domain, team, self._now())
         return True
 
-    def _refuse_longer(self, tx: Transaction, caller: Principal, lasting: timedelta) -> None:
-        """Refuse a token that outlasts, from now on, what the one that asks was given: a short one stays short."""
+    def _end_of(self, tx: Transaction, caller: Principal) -> datetime | None:
+        """Give the end of the token that asks, which none that it makes outlives; none where there is no such end."""
         asking = self._store.token(tx, caller.token) if caller.token and not caller.administers else None
-        if asking is None:
-            return
-        given = time_of_text(asking.expires) - time_of_text(asking.created)
-        if lasting > given:
-            raise NotAllowed(
-                "A token cannot make one that lasts longer than itself.",
-                help=f"Ask for {_written(given)} at most, or use a token that lasts longer.",
-            )
+        return time_of_text(asking.expires) if asking else None
 
     def _may_repeat(self, tx: Transaction, caller: Principal, team: Team, domains: Collection[str]) -> bool:
         """Tell whether the caller could have asked for this before: the team's own people, or who let it in."""
@@ -390,11 +383,6 @@ def _lasting(expires: str) -> timedelta:
     if not timedelta(seconds=1) <= found <= _LONGEST:
         raise Refused(f"A token lasts from one second to 10 years, not {expires}.", help="Write for example P90D.")
     return found
-
-
-def _written(lasting: timedelta) -> str:
-    """Write a duration as `--expires` takes it."""
-    return f"P{lasting.days}D" if lasting.days else f"PT{lasting.seconds}S"
 
 
 def _page(fetch: Callable[[int], Sequence[_Item]], limit: int | None, position: Callable[[_Item], Any]) -> Page:

@@ -158,10 +158,15 @@ def token_command(**_: object) -> None:
 @click.option("--expires", default="P90D", show_default=True, metavar="DURATION", help="How long it lasts (ISO 8601).")
 @click.option("--scope", default="write", show_default=True, help="read, write, publish:PRODUCT or admin.")
 def new_token(door: Door, user: str | None, expires: str, scope: str) -> None:
-    """Make a token, for yourself where no user is named; it is shown this once."""
+    """Make a token, for yourself where no user is named; it is shown this once.
+
+    It ends with the token that you are signed in with at the latest, unless that is an administrator's.
+    """
     with door.session() as session:
         found = session.new_token(user, expires, scope)
         _warn_of_no_product(door, session, scope)
+    if found.get("shortened"):
+        door.say(f"warning: it ends at {found['expires']}, with the token that you are signed in with.")
     if not door.as_json:
         # On stderr, so that the token alone can go to a file or another command.
         door.say(f"{found['id']}: {found['user']}, scope {found['scope']}, until {found['expires']}; shown this once:")

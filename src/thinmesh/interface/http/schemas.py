@@ -173,9 +173,14 @@ class Token(Reply):
 
 
 class MadeToken(Token):
-    """A token just made: its text is shown this once."""
+    """A token just made: its text is shown this once.
+
+    `shortened`: it ends with the token that asked for it, sooner than was wanted; only an administrator's may make one
+    that outlives it.
+    """
 
     token: str
+    shortened: bool
 
 
 class Tokens(Reply):
