@@ -49,11 +49,12 @@ class Recorder:
                 self._condition.notify_all()
 
     def flush(self, seconds: float = 5.0) -> None:
-        """Wait until what was added before is written, or the time is over."""
+        """Wait until what was added before is written, or the time is over, which is told."""
         with self._condition:
             wanted = self._awaited = self._added
             self._condition.notify_all()
-            self._condition.wait_for(_reached(self, wanted), seconds)
+            if not self._condition.wait_for(_reached(self, wanted), seconds):
+                _tell(f"the query log is behind: {wanted - self._written} entries not written after {seconds:g} s")
 
     def close(self, patience: float = 5.0) -> None:
         """Write what is left, for at most `patience` seconds, and end."""
@@ -78,14 +79,25 @@ class Recorder:
                 self._condition.wait_for(lambda: self._closed or self._awaited > self._written, _GATHER_SECONDS)
                 batch = list(self._entries)
                 self._entries.clear()
-            try:
-                self._log.record(list({(one.user, one.id): one for one in batch}.values()))
-            except MeshError:
-                self._return(batch)
-                continue
+            left = self._record(batch)
             with self._condition:
-                self._written += len(batch)
+                self._written += len(batch) - len(left)
                 self._condition.notify_all()
+            if left:
+                self._return(left)
+
+    def _record(self, batch: list[Statement]) -> list[Statement]:
+        """Write entries; give those to be tried again. One that can never be written is lost, and no other with it."""
+        try:
+            self._log.record(list({(one.user, one.id): one for one in batch}.values()))
+        except MeshError:
+            return batch
+        except Exception as error:
+            if len(batch) > 1:
+                return [left for one in batch for left in self._record([one])]
+            self.lost += 1
+            _tell(f"the query log lacks the entry {batch[0].id} of {batch[0].user}", error)
+        return []
 
     def _return(self, batch: list[Statement]) -> None:
         """Keep what could not be written, and wait a little."""
@@ -96,6 +108,12 @@ class Recorder:
                 self._entries.clear()
                 return
             self._condition.wait_for(lambda: self._closed, _RETRY_SECONDS)
+
+
+def _tell(what: str, error: Exception | None = None) -> None:
+    import logging
+
+    logging.getLogger("thinmesh.query").error(what, exc_info=error)
 
 
 def _reached(recorder: Recorder, wanted: int) -> Callable[[], bool]:

@@ -79,3 +79,42 @@ def test_a_statement_that_ends_at_once_is_one_entry_in_its_last_state():
         recorder.add(entry(1, state))
     recorder.close()
     assert [one.state for one in log.written] == ["done"]
+
+
+class Choosy(Log):
+    """A log that cannot hold some entries, for a reason that nobody thought of."""
+
+    def record(self, statements):
+        if any(one.id == "odd" for one in statements):
+            raise UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates not allowed")
+        super().record(statements)
+
+
+def test_an_entry_that_can_never_be_written_is_told_and_costs_no_other(caplog):
+    log = Choosy()
+    recorder = Recorder(log)
+    for id in (1, "odd", 2):
+        recorder.add(entry(id))
+    recorder.flush()
+    recorder.add(entry(3))
+    recorder.flush()
+    assert [one.id for one in log.written] == ["1", "2", "3"]
+    assert recorder.lost == 1
+    (told,) = caplog.records
+    assert told.getMessage() == "the query log lacks the entry odd of ann"
+    assert told.exc_info[0] is UnicodeEncodeError
+    recorder.close()
+
+
+def test_waiting_in_vain_is_told(caplog):
+    log = Log()
+    log.full.set()
+    recorder = Recorder(log)
+    recorder.add(entry(1))
+    recorder.flush(0.01)
+    assert [told.getMessage() for told in caplog.records] == [
+        "the query log is behind: 1 entries not written after 0.01 s"
+    ]
+    log.full.clear()
+    recorder.close()
+    assert [one.id for one in log.written] == ["1"]
