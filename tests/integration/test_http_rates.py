@@ -1,5 +1,7 @@
 """Limits of requests, as callers meet them."""
 
+import time
+
 import httpx
 import pytest
 
@@ -73,3 +75,16 @@ def test_git_is_counted_too(mesh):
         if reply.status_code != 200:
             break
     assert refused(reply)
+
+
+def test_a_wrong_token_counts_once_whatever_it_is_sent_with(mesh):
+    home, client, _, _, _ = mesh
+    wrong = {"Authorization": "Bearer x.y.z"}
+    path = "/exchange/v1/requests"
+    for _ in range(60):
+        reply = client.post(path, headers=wrong, json={"product": "p", "purpose": "why"})
+        if reply.status_code != 429:
+            break
+        time.sleep(0.5)  # others used this address up; it fills again
+    assert reply.status_code == 401
+    assert (home / "run" / "stderr.log").read_text().count(path) == 1

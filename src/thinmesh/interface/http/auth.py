@@ -21,7 +21,7 @@ from .problems import SignInWithPassword
 from .rates import Rates
 
 ACTING_AS = "thinmesh-as"
-_CALLER = "thinmesh_caller"
+_CALLER, _REFUSAL = "thinmesh_caller", "thinmesh_refusal"
 
 
 def platform_of(request: Request) -> Platform:
@@ -66,16 +66,23 @@ def _authenticated(platform: Platform, request: Request, basic: bool, door: str)
 
 
 def caller_of(request: Request, *, basic: bool = False) -> Principal:
-    """Authenticate a request, once."""
+    """Authenticate a request, once; a sign-in that failed fails again, and counts as one."""
     known = _known(request)
     if known is None:
-        known = sign_in(platform_of(request), request.app.state.rates, request, basic=basic)
+        try:
+            known = sign_in(platform_of(request), request.app.state.rates, request, basic=basic)
+        except NotSignedIn as error:
+            setattr(request.state, _REFUSAL, error)
+            raise
         setattr(request.state, _CALLER, known)
     return known
 
 
 def _known(request: Request) -> Principal | None:
-    """Tell who was found to send this request, before."""
+    """Tell who was found to send this request, before. Raises what was raised then."""
+    refusal: NotSignedIn | None = getattr(request.state, _REFUSAL, None)
+    if refusal:
+        raise refusal
     known: Principal | None = getattr(request.state, _CALLER, None)
     return known
 
