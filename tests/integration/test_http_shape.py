@@ -315,6 +315,16 @@ def test_the_same_key_has_the_effect_of_once(client):
     assert ask("k2", name="second").status_code == 201
 
 
+def test_a_repeated_registration_tells_its_etag_again(client):
+    document = {"name": "currents", "domain": "aviation", "description": "Currents"}
+    key = {"Idempotency-Key": "currents"}
+    first, again = (client.post("/product/v1/products", json=document, headers=key) for _ in range(2))
+    assert (again.status_code, again.json(), again.headers["etag"]) == (201, first.json(), first.headers["etag"])
+    changed = {**document, "description": "High and low currents"}
+    unchanged = {"If-Match": again.headers["etag"]}
+    assert client.put("/product/v1/products/currents", json=changed, headers=unchanged).status_code == 200
+
+
 def test_a_keyed_publication_is_one_publication(client):
     client.post("/product/v1/products", json={"name": "levels", "domain": "aviation", "description": "Levels"})
     address = "/product/v1/products/levels/publications?mode=append&again=true"

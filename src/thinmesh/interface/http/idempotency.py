@@ -18,7 +18,7 @@ from thinmesh.planes.product.model import Upload
 
 from .auth import find_caller, platform_of
 from .body import JsonRoute
-from .replies import JSON
+from .replies import JSON, etag_header
 
 _WRITES = frozenset({"POST", "PUT", "DELETE"})
 _HEADER = "Idempotency-Key"
@@ -87,7 +87,7 @@ async def once(
     if kept is not None and secret:
         raise _shown_once(kept)
     if kept is not None:
-        return Response(kept.body, kept.status, media_type=JSON)
+        return Response(kept.body, kept.status, _etag_of(kept), JSON)
     response: Response | None = None
     try:
         response = await act()
@@ -99,6 +99,12 @@ async def once(
             await run_in_threadpool(replies.keep, caller.user, key, reply)
         else:
             await run_in_threadpool(replies.release, caller.user, key)
+
+
+def _etag_of(kept: StoredReply) -> dict[str, str]:
+    """Give the header that came with a reply about a descriptor: it is in the body, too."""
+    etag = json.loads(kept.body).get("etag")
+    return etag_header(etag) if etag else {}
 
 
 def _without_secret(body: str) -> str:
