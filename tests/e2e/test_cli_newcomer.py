@@ -125,6 +125,13 @@ def test_a_token_for_a_product_that_is_not_there_is_made_with_a_warning(mesh):
     assert "warning" not in cli("token", "new", "--scope", "publish:weather", home=mesh[0]).stderr
 
 
+def test_publishing_what_is_not_registered_says_how_to_register_it(mesh, tmp_path):
+    (tmp_path / "tides.csv").write_text("height\n1\n")
+    found = cli_json("publish", "tides", str(tmp_path / "tides.csv"), code=4, home=mesh[0])
+    assert found["detail"] == "There is no product tides."
+    assert found["help"].endswith("is registered before data is published: thinmesh register product.json")
+
+
 def test_signing_in_without_a_terminal_says_how_to_hand_in_the_token(mesh):
     done = cli("login", mesh[1], stdin="")
     assert done.returncode == 3

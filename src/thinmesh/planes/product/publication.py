@@ -10,7 +10,7 @@ from typing import Any
 from thinmesh.kernel.contract import Table
 from thinmesh.kernel.database import Transaction
 from thinmesh.kernel.documents import table_record
-from thinmesh.kernel.errors import Malformed, Temporary
+from thinmesh.kernel.errors import Malformed, NotFound, Temporary
 from thinmesh.kernel.ledger import Draft, ProductChange, TableLoad, Unfinished
 from thinmesh.kernel.names import nearest
 from thinmesh.kernel.policy import Action, Principal
@@ -74,8 +74,12 @@ class Publishing:
 
     def product(self, caller: Principal, name: str) -> Product:
         """Find a product that the caller may publish to. Raises NotFound, Retired, NotAllowed."""
-        with self._backends.database.read() as tx:
-            current = live_product(self._backends, tx, name)
+        try:
+            with self._backends.database.read() as tx:
+                current = live_product(self._backends, tx, name)
+        except NotFound as error:
+            first = "A new product is registered before data is published: thinmesh register product.json"
+            raise NotFound(error.detail, help=f"{error.help} {first}") from error
         with audited(self._backends, caller, "product.publish", name):
             self._backends.policy.require(caller, Action.PUBLISH, product=facts(current))
         return current
