@@ -14,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .durability import sync
 from .errors import Conflict, NotSignedIn, Temporary
 
 if TYPE_CHECKING:
@@ -171,8 +172,4 @@ def _write_private(path: Path, text: bytes) -> None:
         os.link(draft, path)  # unlike a rename, it never takes the place of a key
     finally:
         draft.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync(path.parent)

@@ -13,10 +13,10 @@ from pathlib import Path
 import pygit2
 from pygit2.enums import ObjectType
 
+from thinmesh.kernel.durability import sync
 from thinmesh.kernel.errors import Internal
 from thinmesh.kernel.repository import File, Signature, StagedObject
 
-from .packs import sync_folder
 from .settings import write_settings
 from .store import SERVER_EMAIL, SERVER_NAME, Store, again, oid_of, translated
 from .trees import FOLDER, Tree, edited_tree, parse_tree
@@ -148,7 +148,7 @@ class GitDataRepository:
                 again(lambda: _move(place, target))
                 if self._fsync:
                     for folder in (target.parent, target.parent.parent):
-                        sync_folder(folder)
+                        sync(folder)
         self.drop(staged)
 
     def drop(self, staged: StagedObject) -> None:

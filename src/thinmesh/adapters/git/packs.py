@@ -16,6 +16,8 @@ from typing import IO
 
 from pygit2.enums import ObjectType
 
+from thinmesh.kernel.durability import sync
+
 Objects = Mapping[bytes, tuple[ObjectType, bytes]]  # by raw id
 
 # zlib's fastest level: the upkeep packs anew, and better.
@@ -43,7 +45,7 @@ def write_pack(folder: Path, objects: Objects, *, fsync: bool) -> None:
     # Git looks for the index first: it comes last.
     _write({stem.with_suffix(".pack"): pack, stem.with_suffix(".idx"): index}, fsync)
     if fsync:
-        sync_folder(folder)
+        sync(folder)
 
 
 def _pack(objects: Objects) -> tuple[bytes, list[tuple[bytes, int, int]]]:
@@ -131,12 +133,3 @@ def at_once(*waits: Callable[[], None]) -> None:
         begun = [pool.submit(wait) for wait in waits]
     for done in begun:
         done.result()
-
-
-def sync_folder(folder: Path) -> None:
-    """Bring the names in a folder to the disk."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -20,9 +20,10 @@ import pygit2
 import structlog
 from pygit2.enums import ObjectType
 
+from thinmesh.kernel.durability import sync
 from thinmesh.kernel.errors import Conflict, Internal, Temporary
 
-from .packs import at_once, object_id, sync_folder, write_pack
+from .packs import at_once, object_id, write_pack
 from .tips import newest_entry
 
 MAIN = "refs/heads/main"
@@ -266,7 +267,7 @@ class Store:
             draft.unlink(missing_ok=True)
             raise
         if fsync:
-            sync_folder(ref.parent)
+            sync(ref.parent)
 
     def _require(self, id: str) -> None:
         """Raise Internal where there is no such object: a branch must not lead to nothing."""

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from pyiceberg.io import FileIO, InputFile, OutputFile
 
+from thinmesh.kernel.durability import sync
+
 from .locations import path_of
 
 
@@ -76,13 +78,4 @@ def make_folder(folder: Path, root: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     while folder != root:
         folder = folder.parent
-        sync_folder(folder)
-
-
-def sync_folder(folder: Path) -> None:
-    """Bring a folder's list of names to the disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        sync(folder)

@@ -36,10 +36,11 @@ from pyiceberg.table.update import (
 )
 
 from thinmesh.kernel.contract import Table
+from thinmesh.kernel.durability import sync
 from thinmesh.kernel.product import DataFile
 
 from . import manifests
-from .files import LocalFiles, make_folder, sync_folder
+from .files import LocalFiles, make_folder
 from .locations import location_of, path_of
 from .manifests import Change
 from .parquet import describe, full_columns
@@ -79,7 +80,7 @@ class Staging:
         location = self._new(f"{_version(previous):05d}-{uuid.uuid4()}.metadata.json")
         with self._io.new_output(location).create() as stream:
             stream.write(staged.model_dump_json(exclude_none=True).encode())
-        sync_folder(self._folder / "metadata")
+        sync(self._folder / "metadata")
         return location
 
     def _read(self, previous: str) -> TableMetadata | None:

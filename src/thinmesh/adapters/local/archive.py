@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
+from thinmesh.kernel.durability import sync
 from thinmesh.kernel.errors import Locked, NotFound, Refused, Temporary
 
 _BLOCK = 512
@@ -48,7 +49,7 @@ class TarZstd:
                     _publish(draft, path)
                 finally:
                     draft.unlink(missing_ok=True)
-            _sync_folder(path.parent)
+            sync(path.parent)
         except FileExistsError as error:
             raise _present(path) from error
         except OSError as error:
@@ -244,11 +245,3 @@ def _present(path: Path) -> Refused:
 
 def _damaged(why: str, error: BaseException | None = None) -> NoReturn:
     raise Refused(f"The backup file is damaged: {why}.", help="Use another backup; nothing was restored.") from error
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

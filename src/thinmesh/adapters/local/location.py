@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import secrets
 from pathlib import Path
 
+from thinmesh.kernel.durability import sync
 from thinmesh.kernel.errors import NotFound, Temporary
 from thinmesh.kernel.product import DataFile
 from thinmesh.planes.product.model import StagedFile
@@ -68,9 +68,9 @@ class LocalLocation:
         for left in reversed(range(_ATTEMPTS)):
             try:
                 _make_folder(target.parent, self._root)
-                _sync(made)
+                sync(made)
                 made.replace(target)
-                _sync(target.parent)
+                sync(target.parent)
                 return
             except OSError as error:
                 # `remove` may take an empty folder away before the file is in it, or while `mkdir` looks at it.
@@ -85,12 +85,4 @@ def _make_folder(folder: Path, root: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     while folder != root:
         folder = folder.parent
-        _sync(folder)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        sync(folder)

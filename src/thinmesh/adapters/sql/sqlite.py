@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import cast
 
 from thinmesh.kernel.database import Parameters, Row
+from thinmesh.kernel.durability import sync
 from thinmesh.kernel.errors import Internal, Malformed, Temporary
 
 _WAIT = 10.0  # seconds that a writer waits for another one (kernel/database.py)
@@ -171,9 +172,9 @@ class SqliteDatabase:
         try:
             draft.unlink(missing_ok=True)
             self._copy(draft)
-            _synced(draft)
+            sync(draft)
             draft.replace(target)
-            _synced(target.parent)
+            sync(target.parent)
         except _FAULTS as error:
             draft.unlink(missing_ok=True)
             raise _explained(error) from error
@@ -356,12 +357,3 @@ def _make_private(path: Path) -> None:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     except FileExistsError:
         return
-
-
-def _synced(path: Path) -> None:
-    """Bring a file or folder to the disk."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from thinmesh.kernel.durability import sync
 from thinmesh.kernel.errors import Internal, Refused, Temporary
 
 from .backend import Archives, Member, Repositories
@@ -108,11 +109,7 @@ def _take_place(stage: Path, home: Path, new: bool) -> None:
         for path in sorted(stage.iterdir(), key=lambda path: path.name == "thinmesh.toml"):
             path.rename(home / path.name)
     for folder in (home, home.parent):
-        descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        sync(folder)
 
 
 def _unpacked(archives: Archives, file: Path, stage: Path, progress: Progress) -> dict[str, tuple[str, int]]:
