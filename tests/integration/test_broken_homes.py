@@ -176,11 +176,11 @@ VERBS = {
 }
 
 
-def tried(home, verb) -> MeshError | None:
+def tried(home, verb, **settings) -> MeshError | None:
     """Do something on a home; give what it was refused with. Anything but an error of ours is a fault."""
     mode, act = VERBS[verb]
     try:
-        platform = open_home(home, mode=mode)
+        platform = open_home(home, mode=mode, **settings)
     except MeshError as error:
         return error
     try:
@@ -355,12 +355,9 @@ def test_work_waits_for_a_database_that_is_held_for_short(home, how, record_prop
 
 
 @pytest.mark.parametrize("how", ["writer", "alone"])
-def test_a_database_that_is_held_for_long_is_told_and_nothing_is_half_done(
-    home, world, how, monkeypatch, record_property
-):
-    monkeypatch.setattr("thinmesh.adapters.sql.sqlite.SqliteDatabase.__init__.__defaults__", (0.5,))
+def test_a_database_that_is_held_for_long_is_told_and_nothing_is_half_done(home, world, how, record_property):
     with closing(locked(home, how)) as connection:
-        error = tried(home, "register")
+        error = tried(home, "register", patience=0.5)
         assert isinstance(error, Temporary), error
         assert "held by another" in error.detail
         connection.execute("ROLLBACK")

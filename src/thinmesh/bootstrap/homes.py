@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from thinmesh.adapters.local.home import Home
+from thinmesh.adapters.sql.sqlite import WAIT
 from thinmesh.kernel.clock import Clock, utc_now
 from thinmesh.kernel.errors import Internal
 from thinmesh.kernel.settings import load_settings, settings_file
@@ -56,17 +57,23 @@ def init_home(path: Path) -> NewHome:
 
 
 def open_home(
-    path: Path, *, mode: str = "write", clock: Clock = utc_now, monotonic: Callable[[], float] = time.monotonic
+    path: Path,
+    *,
+    mode: str = "write",
+    clock: Clock = utc_now,
+    monotonic: Callable[[], float] = time.monotonic,
+    patience: float = WAIT,
 ) -> Platform:
     """Open a home to `read` it (shared with other readers), to `write`, or to `serve` it (both alone).
 
+    `patience` is how many seconds work waits for a program that holds the database.
     Raises NotFound where it is no home, Temporary where somebody else has it.
     """
     home = Home(path)
     home.require()
     _require_database(home)
     settings = load_settings(home.settings, os.environ)
-    platform = Platform(home.path, settings, mode, clock, monotonic)
+    platform = Platform(home.path, settings, mode, clock, monotonic, patience)
     platform.layout.lock(exclusive=mode != "read", wait=10.0 if mode != "serve" else 0.0)
     try:
         _make_current(platform, mode)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from thinmesh.adapters.local.home import Home
-from thinmesh.adapters.sql.sqlite import SqliteDatabase
+from thinmesh.adapters.sql.sqlite import WAIT, SqliteDatabase
 from thinmesh.kernel.clock import Clock, utc_now
 from thinmesh.kernel.policy import Policy
 from thinmesh.kernel.settings import Settings
@@ -67,6 +67,7 @@ class Platform:
         mode: str = "write",
         clock: Clock = utc_now,
         monotonic: Callable[[], float] = time.monotonic,
+        patience: float = WAIT,
     ) -> None:
         self.layout = Home(home)
         self.mode = mode
@@ -76,6 +77,7 @@ class Platform:
         self.monotonic = monotonic
         self.started = clock()
         self.began = time.monotonic()
+        self._patience = patience
         self._follower: Follower | None = None
 
     # Parts ----------------------------------------------------------------------------------------------------
@@ -83,7 +85,7 @@ class Platform:
     @cached_property
     def database(self) -> SqliteDatabase:
         """The platform database."""
-        return SqliteDatabase(self.layout.database)
+        return SqliteDatabase(self.layout.database, self._patience)
 
     @cached_property
     def data(self) -> GitDataRepository:

@@ -15,7 +15,6 @@ REGULAR = 0o100644
 _ENTRY = re.compile(rb"([0-7]{5,6}) ([^\0]+)\0(.{20})", re.DOTALL)
 
 Entry = tuple[int, bytes]  # mode, raw id
-Entries = Mapping[bytes, Entry]
 
 
 def parse_tree(raw: bytes) -> dict[bytes, Entry]:
@@ -29,11 +28,6 @@ def parse_tree(raw: bytes) -> dict[bytes, Entry]:
     if length != len(raw) or count != len(found):
         raise ValueError("malformed tree")
     return found
-
-
-def write_tree(entries: Entries) -> bytes:
-    """Write a tree object, in git's order (folders sort as if their name ended in a slash)."""
-    return b"".join(_line(*entry) for entry in sorted(entries.items(), key=_order))
 
 
 class Tree:

@@ -22,7 +22,7 @@ from thinmesh.kernel.database import Parameters, Row
 from thinmesh.kernel.durability import sync
 from thinmesh.kernel.errors import Internal, Malformed, Temporary
 
-_WAIT = 10.0  # seconds that a writer waits for another one (kernel/database.py)
+WAIT = 10.0  # seconds that a writer waits for another one (kernel/database.py)
 _SETTINGS = (
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",  # a commit survives power loss
@@ -102,7 +102,7 @@ class SqliteTransaction:
 class SqliteDatabase:
     """A SQLite file as a `Database` (kernel/database.py). The file is made where there is none, for its owner only."""
 
-    def __init__(self, path: Path | str, wait: float = _WAIT) -> None:
+    def __init__(self, path: Path | str, wait: float = WAIT) -> None:
         self.path = Path(path)
         self._wait = wait
         self._readers: deque[sqlite3.Connection] = deque()
