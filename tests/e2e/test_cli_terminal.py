@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.integration.running import COMMAND, cli, cli_json, environment, make_home, register, write_csv
+from tests.integration.running import COMMAND, cli, cli_json, environment, make_home, register, up, write_csv
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +66,21 @@ def test_an_answer_is_written_whole_to_a_file(home, tmp_path, format):
     }
     assert rows[format]()
     assert [each.name for each in tmp_path.iterdir()] == [path.name]
+
+
+def test_what_was_written_to_a_file_is_told_as_json(home, tmp_path):
+    token = cli_json("token", "new", home=home)["token"]
+    path = str(tmp_path / "out")
+    calls = {
+        name: ("query", SQL, "--format", name, "-o", path) for name in ("csv", "json", "arrow", "parquet", "table")
+    }
+    told = [cli_json(*call, home=home) for call in calls.values()]
+    with up(home) as url:
+        told += [cli_json(*call, "--url", url, THINMESH_TOKEN=token) for call in calls.values()]
+    assert [(each["file"], each["format"], each["row_count"]) for each in told] == 2 * [
+        (path, name, 2) for name in calls
+    ]
+    assert all(each["bytes"] and each["statement"] for each in told)
 
 
 def test_a_failed_answer_leaves_the_file_as_it_was(home, tmp_path):

@@ -11,7 +11,7 @@ import click
 
 from thinmesh.interface.client.files import whole_file
 from thinmesh.interface.client.session import Answer
-from thinmesh.kernel.errors import Malformed
+from thinmesh.kernel.errors import Malformed, MeshError
 
 from . import output
 from .door import Door, command
@@ -89,14 +89,22 @@ def _deliver(door: Door, answer: Answer, format: str, out: str | None) -> None:
     if out is not None and out != "-":
         with whole_file(Path(out)) as file:
             size = _write(answer, format, file)
-        done = {"file": out, "format": format, "bytes": size, "statement": answer.statement}
         if door.as_json:
-            door.show(done, str)
+            told = {"file": out, "format": format, "bytes": size, "row_count": _row_count(answer)}
+            door.show({**told, "statement": answer.statement}, str)
         else:
             door.say(f"{output.printable(out)}: {output.size(size)}")
         return
     _write(answer, format, sys.stdout.buffer)
     sys.stdout.buffer.flush()
+
+
+def _row_count(answer: Answer) -> int | None:
+    """Count the rows of an answer that is in its file already; unknown where the server cannot be asked any more."""
+    try:
+        return answer.row_count()
+    except MeshError:
+        return None
 
 
 def _write(answer: Answer, format: str, file: BinaryIO) -> int:

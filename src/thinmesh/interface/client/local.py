@@ -32,6 +32,10 @@ class LocalAnswer:
         """Give the answer piece by piece."""
         return self._execution.chunks()
 
+    def row_count(self) -> int:
+        """Count the rows, when all was read."""
+        return self._execution.row_count
+
     def close(self) -> None:
         """End the statement, and let go of the home."""
         self._held.close()

@@ -31,6 +31,10 @@ class RemoteAnswer:
         """Give the answer piece by piece."""
         return self._reply.chunks()
 
+    def row_count(self) -> int:
+        """Ask the query log for the number of rows, when all was read."""
+        return int(self._transport.json("GET", f"/query/v1/statements/{_part(self.statement)}")["rows"])
+
     def close(self) -> None:
         """Hang up."""
         self._transport.close()

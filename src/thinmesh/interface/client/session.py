@@ -21,6 +21,9 @@ class Answer(Protocol):
     def chunks(self) -> Iterator[bytes]:
         """Give the answer in its format, piece by piece. Raises Temporary where it breaks off."""
 
+    def row_count(self) -> int:
+        """Count the rows, when all was read."""
+
     def close(self) -> None:
         """End the statement."""
 
