@@ -100,3 +100,39 @@ def test_both_ways_refuse_the_same(client, headers, content, status):
     ]
     assert [reply.status_code for reply in replies] == [status, status]
     assert seen(replies[0]) == seen(replies[1])
+
+
+STATEMENTS = [
+    {"sql": "SELECT 1 AS a, 'é' AS b", "id": "{way}"},
+    {"sql": "SELECT range AS n FROM range(5)", "limit": 3, "id": "{way}_2"},
+    {"sql": "SELECT nothing", "id": "{way}_3"},
+    {"sql": "SELECT 1", "id": "not usable"},
+    {"sql": "SELECT 1", "limit": "3"},
+    {"sql": "SELECT 1", "unknown": 1},
+    {"sql": ""},
+    {},
+    [],
+]
+
+
+@pytest.mark.parametrize("body", STATEMENTS)
+def test_both_ways_answer_a_statement_the_same(client, body):
+    def post(path, way):
+        content = json.dumps(body).replace("{way}", way)
+        reply = client.post(path, content=content, headers={"Content-Type": "application/json"})
+        status, headers, document = seen(reply)
+        named = headers.pop("thinmesh-statement", None)
+        return status, headers, {**document, "statement": None}, bool(named)
+
+    # As many letters: the length of the answer is compared, too.
+    assert post("/query/v1/statements", "short") == post("/query/v1/statements?unknown=1", "other")
+
+
+@pytest.mark.parametrize(
+    ("content", "kind", "status"),
+    [(b"{", "application/json", 400), (b'{"sql": "SELECT 1"}', "text/plain", 415), (b"\xff", "application/json", 400)],
+)
+def test_a_statement_that_cannot_be_read_is_refused(client, content, kind, status):
+    reply = client.post("/query/v1/statements", content=content, headers={"Content-Type": kind})
+    assert reply.status_code == status
+    assert reply.headers["content-type"] == "application/problem+json"

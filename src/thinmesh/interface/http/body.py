@@ -54,7 +54,7 @@ class BodyLimit:
         except MeshError as error:
             await problem_response(error, request_id(scope))(scope, receive, steady.send)
             return
-        await self._app(scope, _Replay(body, receive), send)
+        await self._app(scope, Replay(body, receive), send)
 
     async def _knows_caller(self, scope: Scope) -> bool:
         """Tell whether a caller has signed in; to any other the app answers without the body."""
@@ -156,7 +156,7 @@ def require_plain(request: Request) -> None:
         )
 
 
-class _Replay:
+class Replay:
     """Gives a body that was read already, then what follows it."""
 
     def __init__(self, body: bytes, receive: Receive) -> None:
@@ -164,5 +164,6 @@ class _Replay:
         self._receive = receive
 
     async def __call__(self) -> Message:
+        """Give the next message."""
         message, self._message = self._message, None
         return message if message is not None else await self._receive()

@@ -1,4 +1,4 @@
-"""A shorter way to the requests that come most: register, list, search.
+"""A shorter way to the requests that come most: register, list, search, run a statement.
 
 The same handlers answer, without FastAPI's routing and its reading of parameters, which cost more than the answers (ADR
 0013). What is in any way special (a parameter that is not plain, a header that changes the meaning) goes the long way,
@@ -7,19 +7,22 @@ which is also the one that is documented and the one that refuses.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable, Mapping
 from urllib.parse import parse_qsl
 
 from fastapi import FastAPI, Request
 from fastapi.responses import Response
+from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 
 from thinmesh.interface.platform import Platform
 from thinmesh.kernel.errors import MeshError
 from thinmesh.kernel.page import DEFAULT_LIMIT, MAX_LIMIT
 
-from . import product
+from . import product, query, schemas
 from .auth import find_caller
+from .body import Replay, media_type_of
 from .doorstep import Receive, Scope, Send, request_id
 from .problems import problem_response
 
@@ -28,7 +31,16 @@ Handler = Callable[[Request, Mapping[str, str]], Awaitable[Response]]
 _SPECIAL = frozenset({b"if-match", b"idempotency-key"})
 _FILTERS = frozenset({"domain", "owner", "tag"})
 _PAGING = frozenset({"limit", "cursor"})
+_JSON = frozenset({"", "application/json"})
 _LONGEST = 100  # characters: what every parameter of these requests may have
+
+
+class _Unusual(Exception):
+    """The body of a request is for the long way to read, and to refuse."""
+
+    def __init__(self, body: bytes) -> None:
+        super().__init__()
+        self.body = body
 
 
 class Express:
@@ -41,6 +53,7 @@ class Express:
         self._handlers: Mapping[tuple[str, str], tuple[Handler, frozenset[str]]] = {
             ("POST", "/product/v1/products"): (self._register, frozenset()),
             ("GET", "/product/v1/products"): (self._list, _FILTERS | _PAGING),
+            ("POST", "/query/v1/statements"): (self._statement, frozenset()),
             ("GET", "/product/v1/search"): (self._search, frozenset({"q"}) | _PAGING),
         }
 
@@ -54,12 +67,26 @@ class Express:
         scope = {**scope, "app": self._app}
         try:
             response = await found[0](Request(scope, receive), given)
+        except _Unusual as found_out:
+            await self._app(scope, Replay(found_out.body, receive), send)
+            return
         except MeshError as error:
             response = problem_response(error, request_id(scope))
         await response(scope, receive, send)
 
     async def _register(self, request: Request, _: Mapping[str, str]) -> Response:
         return await product.register(request, self._platform, await find_caller(request))
+
+    async def _statement(self, request: Request, _: Mapping[str, str]) -> Response:
+        body = await request.body()
+        if media_type_of(request) not in _JSON:
+            raise _Unusual(body)
+        caller = await find_caller(request)
+        try:
+            statement = schemas.NewStatement.model_validate(json.loads(body))
+        except (ValidationError, ValueError, RecursionError):
+            raise _Unusual(body) from None
+        return await query.run(request, self._platform, caller, statement)
 
     async def _list(self, request: Request, given: Mapping[str, str]) -> Response:
         caller, filters = await find_caller(request), {name: given.get(name) for name in _FILTERS}

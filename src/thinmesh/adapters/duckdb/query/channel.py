@@ -27,13 +27,22 @@ class Closed(Exception):
 
 def send(sock: socket.socket, kind: int, message: Any) -> None:
     """Send one JSON message."""
+    send_parts(sock, control(kind, message))
+
+
+def control(kind: int, message: Any) -> list[memoryview]:
+    """Write the frame of one JSON message."""
     payload = json.dumps(message, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogatepass")
-    send_bytes(sock, kind, memoryview(payload))
+    return frame(kind, memoryview(payload))
 
 
-def send_bytes(sock: socket.socket, kind: int, *parts: memoryview) -> None:
-    """Send one frame whose payload comes in parts, without copying it."""
-    rest = [memoryview(HEADER.pack(kind, sum(map(len, parts)))), *parts]
+def frame(kind: int, *parts: memoryview) -> list[memoryview]:
+    """Write one frame whose payload comes in parts, without copying it."""
+    return [memoryview(HEADER.pack(kind, sum(map(len, parts)))), *parts]
+
+
+def send_parts(sock: socket.socket, rest: list[memoryview]) -> None:
+    """Send frames, which are used up."""
     while rest:
         sent = sock.sendmsg(rest[:_MOST_PARTS])
         done = 0

@@ -71,11 +71,7 @@ def screen(connection: duckdb.DuckDBPyConnection, sql: str) -> Screened:
     """
     tokens = _tokens(sql)
     inner, explain, analyze = _without_explain(sql, tokens)
-    statements = connection.extract_statements(inner)
-    if len(statements) != 1:
-        many = f"{len(statements)} statements were sent" if statements else "No statement was sent"
-        raise Unwelcome(f"{many}; exactly one runs.", f"Send one {_ALLOWED}.")
-    tree = _tree(connection, inner, _type(statements[0]))
+    tree = _tree(connection, inner)
     found = Screened("explain" if explain else "select", _without_semicolons(inner), analyze=analyze)
     found.masked = _masked(sql, tokens)
     node = tree["statements"][0]["node"]
@@ -139,20 +135,32 @@ def _type(statement: duckdb.Statement) -> str:
         return "OTHER"
 
 
-def _tree(connection: duckdb.DuckDBPyConnection, sql: str, kind: str) -> dict[str, Any]:
-    if kind == "MULTI":
-        raise Unwelcome("PIVOT without a list of values does not run here.", "Write FROM (PIVOT … ON column IN (…) …).")
-    if kind != "SELECT":
-        word = re.search(r"[a-z]+", sql, re.IGNORECASE)
-        raise Unwelcome(f"{word[0].upper() if word else kind} does not run here.", f"Only {_ALLOWED} run here.")
+def _tree(connection: duckdb.DuckDBPyConnection, sql: str) -> dict[str, Any]:
+    """Give the tree of exactly one SELECT."""
     rows = connection.execute("SELECT json_serialize_sql(?::VARCHAR)", [sql]).fetchall()
     try:
         tree: dict[str, Any] = json.loads(rows[0][0])
     except RecursionError:
         raise Unwelcome("This statement is nested too deeply.", "Write it flatter, with WITH.") from None
     if tree.get("error") or len(tree.get("statements", ())) != 1:
-        raise Unwelcome("This statement cannot be judged.", f"Only {_ALLOWED} run here.")
+        raise _no_select(sql, connection.extract_statements(sql))
     return tree
+
+
+def _no_select(sql: str, statements: list[duckdb.Statement]) -> Unwelcome:
+    """Say what was sent instead of one SELECT."""
+    if len(statements) != 1:
+        many = f"{len(statements)} statements were sent" if statements else "No statement was sent"
+        return Unwelcome(f"{many}; exactly one runs.", f"Send one {_ALLOWED}.")
+    kind = _type(statements[0])
+    if kind == "MULTI":
+        return Unwelcome(
+            "PIVOT without a list of values does not run here.", "Write FROM (PIVOT … ON column IN (…) …)."
+        )
+    if kind == "SELECT":
+        return Unwelcome("This statement cannot be judged.", f"Only {_ALLOWED} run here.")
+    word = re.search(r"[a-z]+", sql, re.IGNORECASE)
+    return Unwelcome(f"{word[0].upper() if word else kind} does not run here.", f"Only {_ALLOWED} run here.")
 
 
 def _recognise_show(node: Mapping[str, Any], found: Screened) -> None:

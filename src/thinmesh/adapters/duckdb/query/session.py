@@ -162,7 +162,7 @@ class Answer:
         self._connection = connection
         self._sql = sql
         self._limit = limit
-        relation = connection.sql(sql)
+        relation = _limited(connection, sql, limit)
         self.names = list(relation.columns)
         self.types = [str(kind) for kind in relation.types]
         self._relation = relation
@@ -174,8 +174,8 @@ class Answer:
         if projection:
             names = ", ".join(self._internal())
             relation = self._connection.sql(f"SELECT {projection} FROM ({self._sql}\n) AS answer({names})")
-        if self._limit is not None:
-            relation = relation.limit(self._limit + 1)
+            if self._limit is not None:
+                relation = relation.limit(self._limit + 1)
         return relation.to_arrow_reader(batch_rows)
 
     def _projection(self, expression: Callable[[str, str], str]) -> str | None:
@@ -217,6 +217,19 @@ class Answer:
         reader = self._reader(self._projection(encode.plain), BATCH_ROWS)
         schema = pa.schema([field.with_name(name) for field, name in zip(reader.schema, self.names, strict=True)])
         return schema, self._cut(reader)
+
+
+def _limited(connection: duckdb.DuckDBPyConnection, sql: str, limit: int | None) -> duckdb.DuckDBPyRelation:
+    """Bind a statement with one row more than the limit, in one step: to bind it again costs half a millisecond.
+
+    Names and types are the statement's own. DESCRIBE and SUMMARIZE take no LIMIT: they are bound twice.
+    """
+    if limit is None:
+        return connection.sql(sql)
+    try:
+        return connection.sql(f"({sql}\n) LIMIT {limit + 1}")
+    except duckdb.ParserException:
+        return connection.sql(sql).limit(limit + 1)
 
 
 def _batches(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:

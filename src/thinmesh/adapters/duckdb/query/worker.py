@@ -35,6 +35,8 @@ from .session import Answer, Broken, Session
 _OVERHEAD, _THREAD_OVERHEAD = 256 << 20, 80 << 20
 # An error's text may hold values of any size (`error(…)`, a failed cast): the server reads so many characters.
 _MOST_DETAIL = 8000
+# Shorter pieces of an answer than this wait for more, or for its end.
+_SHORT = 64 << 10
 
 
 def main() -> None:
@@ -153,16 +155,21 @@ def _run(sock: socket.socket, session: Session, message: dict[str, Any]) -> None
         sql = f"SELECT * FROM (VALUES {values}) AS plan(explain_key, explain_value)"
     elif message["kind"] == "answer":
         sql = "SELECT * FROM mesh.answer.rows"
-    answer = session.query(sql, message["limit"])
-    pieces, opened = _pieces(answer, message["format"]), False
-    for parts in pieces:
-        if not opened:
-            _columns(sock, answer)
-            opened = True
-        channel.send_bytes(sock, channel.DATA, *parts)
-    if not opened:
-        _columns(sock, answer)
-    channel.send(sock, channel.DONE, {"rows": answer.rows, "truncated": answer.truncated})
+    _give(sock, session.query(sql, message["limit"]), message["format"])
+
+
+def _give(sock: socket.socket, answer: Answer, format: str) -> None:
+    """Send columns, rows and the end; what is short in one go, so that who waits for it wakes up once."""
+    ready: list[memoryview] = []
+    opened = False
+    for parts in _pieces(answer, format):
+        ready += [*([] if opened else _columns(answer)), *channel.frame(channel.DATA, *parts)]
+        opened = True
+        if sum(map(len, ready)) >= _SHORT:
+            channel.send_parts(sock, ready)
+    ready += [] if opened else _columns(answer)
+    ready += channel.control(channel.DONE, {"rows": answer.rows, "truncated": answer.truncated})
+    channel.send_parts(sock, ready)
 
 
 def _cpu_seconds() -> float:
@@ -170,9 +177,9 @@ def _cpu_seconds() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def _columns(sock: socket.socket, answer: Answer) -> None:
+def _columns(answer: Answer) -> list[memoryview]:
     kinds = [encode.result_type(kind) for kind in answer.types]
-    channel.send(sock, channel.COLUMNS, list(zip(answer.names, kinds, strict=True)))
+    return channel.control(channel.COLUMNS, list(zip(answer.names, kinds, strict=True)))
 
 
 def _pieces(answer: Answer, format: str) -> Iterator[list[memoryview]]:
