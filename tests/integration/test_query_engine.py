@@ -15,7 +15,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from thinmesh.adapters.duckdb.query import run as run_module
 from thinmesh.adapters.duckdb.query.engine import DuckdbEngine
 from thinmesh.conformance.engine import COLUMNS, EngineConformance, answer, failure, rows
 from thinmesh.kernel.contract import Column
@@ -376,42 +375,50 @@ def test_who_waited_in_vain_is_told_who_holds_the_workers(lake, user, said):
 
 
 class Later:
-    """The engine's clock of one statement, set forward by hand."""
+    """A clock that can be set forward by hand."""
 
-    def __init__(self, monkeypatch):
+    def __init__(self):
         self._ahead = 0.0
-        monkeypatch.setattr(run_module, "time", self)
 
-    def monotonic(self):
+    def __call__(self):
         return time.monotonic() + self._ahead
 
     def go(self, seconds):
         self._ahead += seconds
 
 
+@pytest.fixture(scope="module")
+def later():
+    return Later()
+
+
+@pytest.fixture(scope="module")
+def clocked(lake, later):
+    with closing(DuckdbEngine(workers=2, memory=MEMORY, lake=lake, clock=later)) as made:
+        yield made
+
+
 ENDLESS_ANSWER = "SELECT repeat('x', 1000) FROM range(1000000000)"
 
 
 @pytest.mark.parametrize("seconds", [30.0, 6 * 3600.0])
-def test_a_reader_who_stops_reading_gives_its_worker_back(engine, monkeypatch, seconds):
-    later = Later(monkeypatch)
-    run = ask(engine, ENDLESS_ANSWER, format="csv", user="gone", seconds=seconds)
+def test_a_reader_who_stops_reading_gives_its_worker_back(clocked, later, seconds):
+    run = ask(clocked, ENDLESS_ANSWER, format="csv", user="gone", seconds=seconds)
     run.open()
     pieces = run.chunks()
     reading = len(next(pieces)) / (64 << 10)
     later.go(59 + reading)
-    run.judge(later.monotonic())
-    assert engine.queue.counts()["running"] == 1
+    run.judge(later())
+    assert clocked.queue.counts()["running"] == 1
     later.go(2)
-    run.judge(later.monotonic())
-    assert engine.queue.counts()["running"] == 0
+    run.judge(later())
+    assert clocked.queue.counts()["running"] == 0
     with pytest.raises(Temporary, match="not taken"):
         list(pieces)
 
 
-def test_a_reader_may_read_for_long_what_its_system_took_at_once(engine, monkeypatch):
-    later = Later(monkeypatch)
-    run = ask(engine, ENDLESS_ANSWER, format="csv", user="throttled")
+def test_a_reader_may_read_for_long_what_its_system_took_at_once(clocked, later):
+    run = ask(clocked, ENDLESS_ANSWER, format="csv", user="throttled")
     run.open()
     with closing(run):
         pieces = run.chunks()
@@ -419,28 +426,26 @@ def test_a_reader_may_read_for_long_what_its_system_took_at_once(engine, monkeyp
         while taken < 40 << 20:
             taken += len(next(pieces))
         later.go(60 + 250)
-        run.judge(later.monotonic())
-        assert engine.queue.counts()["running"] == 1
+        run.judge(later())
+        assert clocked.queue.counts()["running"] == 1
         later.go(10)
-        run.judge(later.monotonic())
-        assert engine.queue.counts()["running"] == 0
+        run.judge(later())
+        assert clocked.queue.counts()["running"] == 0
 
 
-def test_a_reader_who_hardly_moves_gives_its_worker_back(engine, monkeypatch):
-    later = Later(monkeypatch)
-    run = ask(engine, ENDLESS_ANSWER, format="csv", user="slow")
+def test_a_reader_who_hardly_moves_gives_its_worker_back(clocked, later):
+    run = ask(clocked, ENDLESS_ANSWER, format="csv", user="slow")
     run.open()
     taken = _read_slowly(run, later, 50)
     assert taken < 50 << 20
 
 
-def test_a_reader_on_a_slow_line_may_take_hours_but_not_for_ever(engine, monkeypatch):
-    later = Later(monkeypatch)
-    run = ask(engine, ENDLESS_ANSWER, format="csv", user="modem")
+def test_a_reader_on_a_slow_line_may_take_hours_but_not_for_ever(clocked, later):
+    run = ask(clocked, ENDLESS_ANSWER, format="csv", user="modem")
     run.open()
-    began = later.monotonic()
+    began = later()
     _read_slowly(run, later, 50, taking=5_000_000)
-    assert 5.9 * 3600 < later.monotonic() - began < 6.1 * 3600
+    assert 5.9 * 3600 < later() - began < 6.1 * 3600
 
 
 def _read_slowly(run, later, pause, taking=0):
@@ -451,7 +456,7 @@ def _read_slowly(run, later, pause, taking=0):
             taken += len(piece)
             run._taken += taking
             later.go(pause)
-            run.judge(later.monotonic())
+            run.judge(later())
     return taken
 
 

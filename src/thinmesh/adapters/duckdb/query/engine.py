@@ -6,7 +6,7 @@ import os
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,8 @@ class DuckdbEngine:
     """Run statements in `workers` processes at once, each within `memory` bytes.
 
     `lake` is the one folder the workers may read. In `scratch` the engine makes a folder of its own, in which
-    each worker may spill up to `scratch_bytes`; without it nothing spills. `spare` workers are kept ready.
+    each worker may spill up to `scratch_bytes`; without it nothing spills. `spare` workers are kept ready. `clock`
+    gives seconds that only grow.
     """
 
     def __init__(
@@ -43,11 +44,13 @@ class DuckdbEngine:
         scratch: Path | None = None,
         scratch_bytes: int = 10 << 30,
         spare: int = 2,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         slots = max(2, workers)
         self.threads = threads or os.cpu_count() or 1
         self.memory = memory
-        self.queue = Queue(slots)
+        self.clock = clock
+        self.queue = Queue(slots, clock=clock)
         self.pool = Pool(Options(memory, self.threads, (lake.resolve(),), scratch, scratch_bytes), spare, slots)
         self._parsed: OrderedDict[tuple[str, str], dict[str, Any]] = OrderedDict()
         self._runs: set[DuckdbRun] = set()
@@ -154,7 +157,7 @@ class DuckdbEngine:
                 if self._closed:
                     return
                 runs = list(self._runs)
-            now = time.monotonic()
+            now = self.clock()
             for run in runs:
                 run.judge(now)
             self.pool.sweep()

@@ -12,31 +12,36 @@ from thinmesh.kernel.errors import TooManyRequests
 
 # A statement that runs longer than this is long: short ones of others may then run beside it, over the plain number.
 _LONG_SECONDS = 0.5
+# A statement whose reader has taken nothing for so long waits for them: it does not run, and its worker does nothing.
+_PAUSED_SECONDS = 0.5
 _LOOK_SECONDS = 0.2
 
 
 @dataclass(slots=True, eq=False)
 class Ticket:
-    """A place in the queue, then in a slot (`since`: monotonic seconds)."""
+    """A place in the queue, then in a slot, since a time; `paused` is since when the reader takes nothing."""
 
     user: str
     granted: bool = False
     since: float = 0.0
-    left: bool = False
+    paused: float | None = None
 
 
 @dataclass(slots=True)
 class Queue:
     """Hand out `slots`, round robin over users, first in first out of each.
 
-    Where every slot holds a long statement, up to as many again are handed out, to users who hold less than half of
-    that number: one user's long statements do not keep another waiting. At most `per_user` statements of one user
-    wait, `total` in all.
+    Statements that wait for their readers do not count: the slot goes to another. Where every slot holds a long
+    statement, up to as many again are handed out, to users who hold less than half of that number, and beyond them to
+    users who hold nothing: the long statements of some do not keep others waiting. In all this one user holds at most
+    `slots` statements, and all users four times as many, paused ones included. At most `per_user` statements of one
+    user wait, `total` in all.
     """
 
     slots: int
     per_user: int = 32
     total: int = 256
+    clock: Callable[[], float] = time.monotonic
     _condition: threading.Condition = field(default_factory=threading.Condition)
     _waiting: OrderedDict[str, deque[Ticket]] = field(default_factory=OrderedDict)
     _running: list[Ticket] = field(default_factory=list)
@@ -59,7 +64,7 @@ class Queue:
             line.append(ticket)
             self._hand_out()
             while not ticket.granted:
-                left = deadline - time.monotonic()
+                left = deadline - self.clock()
                 if left <= 0 or stopped():
                     self._forget(ticket)
                     return False
@@ -99,20 +104,26 @@ class Queue:
 
     def _next(self) -> str | None:
         """Choose whose turn it is, or nobody's."""
-        running = len(self._running)
-        if running < self.slots:
-            return next(iter(self._waiting), None)
-        edge = time.monotonic() - _LONG_SECONDS
-        if running >= 2 * self.slots or any(ticket.since > edge for ticket in self._running):
+        if not self._waiting or len(self._running) >= 4 * self.slots:
             return None
         held = Counter(ticket.user for ticket in self._running)
-        few = max(1, self.slots // 2)
-        return next((user for user in self._waiting if held[user] < few), None)
+        most = self._most(self.clock())
+        return next((user for user in self._waiting if held[user] < most), None)
+
+    def _most(self, now: float) -> int:
+        """Give how many statements a user may hold to be handed one more slot: fewer than this."""
+        edge = now - _PAUSED_SECONDS
+        active = [ticket for ticket in self._running if ticket.paused is None or ticket.paused > edge]
+        if len(active) < self.slots:
+            return self.slots
+        if any(ticket.since > now - _LONG_SECONDS for ticket in active):
+            return 0
+        return max(1, self.slots // 2) if len(active) < 2 * self.slots else 1
 
     def _grant(self, user: str) -> None:
         line = self._waiting[user]
         ticket = line.popleft()
-        ticket.granted, ticket.since = True, time.monotonic()
+        ticket.granted, ticket.since = True, self.clock()
         self._running.append(ticket)
         if line:
             self._waiting.move_to_end(user)

@@ -7,9 +7,8 @@ import json
 import os
 import socket
 import threading
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from thinmesh.kernel.contract import Column
 from thinmesh.kernel.errors import Conflict, MeshError, Refused, Temporary
@@ -24,6 +23,8 @@ from .report import refusal
 
 if TYPE_CHECKING:
     from .engine import DuckdbEngine
+
+_Portion = TypeVar("_Portion")
 
 # A reader may leave an answer lie for so long at once, and for so long in sum beyond what it would take to read all it
 # took at so many bytes per second: a worker is held by who reads, not by who has gone away or hardly moves.
@@ -51,7 +52,8 @@ class DuckdbRun:
         self._worker: Worker | None = None
         self._reason = ""
         self._lock = threading.Lock()
-        self._began = time.monotonic()
+        self._clock = engine.clock
+        self._began = self._clock()
         # Time spent waiting for the engine, and since when (None: the reader is busy elsewhere, since `_paused`).
         self._spent = 0.0
         self._waiting: float | None = self._began
@@ -84,35 +86,29 @@ class DuckdbRun:
 
     def chunks(self) -> Iterator[bytes]:
         """Give the answer's bytes as they come."""
-        clean = False
-        try:
-            while True:
-                self._resume()
-                length = self._length()
-                if length is None:
-                    clean = True
-                    return
-                yield from self._data(length)
-        finally:
-            self._end(clean)
+
+        def take(most: int) -> tuple[bytes, int]:
+            piece = self._sock().recv(min(most, channel.PIECE))
+            return piece, len(piece)
+
+        return self._portions(lambda _: None, take)
 
     def pour(self, outlet: Outlet) -> Iterator[int]:
         """Have the kernel move what is left of the answer's bytes; give their number as they go."""
-        clean, source = False, self._copy()
+        source = self._copy()
+
+        def take(most: int) -> tuple[int, int]:
+            size = outlet.fill(source, most)
+            return size, size
+
         try:
             self._flush(outlet, 0)
-            while True:
-                self._resume()
-                length = self._length()
-                if length is None:
-                    clean = True
-                    return
-                if length:
-                    outlet.begin(length)
-                    yield from self._moved(outlet, source, length)
+            for size in self._portions(outlet.begin, take):
+                self._flush(outlet, size)
+                yield size
         finally:
             os.close(source)
-            self._end(clean)
+            self._end(clean=False)
 
     def stop(self, reason: str) -> None:
         """End the statement at once; safe from any thread."""
@@ -244,21 +240,43 @@ class DuckdbRun:
         self._frame = None
         return length if kind == channel.DATA else None
 
-    def _data(self, length: int) -> Iterator[bytes]:
-        while length:
-            try:
-                piece = self._sock().recv(min(length, channel.PIECE))
-            except OSError:
-                piece = b""
-            if not piece:
-                raise self._stopped()
-            length -= len(piece)
-            self._frame = (channel.DATA, length)
-            self._taken += len(piece)
-            self._pause()
-            yield piece
-            self._resume()
-        self._frame = None
+    def _portions(
+        self, begin: Callable[[int], None], take: Callable[[int], tuple[_Portion, int]]
+    ) -> Iterator[_Portion]:
+        """Take what is left of the answer; the clock stands while a portion is with the reader.
+
+        `begin` is told the length of each frame, or of what is left of it. `take` gives a portion of at most so many
+        bytes, and its length.
+        """
+        clean = False
+        try:
+            while True:
+                self._resume()
+                length = self._length()
+                if length is None:
+                    clean = True
+                    return
+                if length:
+                    begin(length)
+                while length:
+                    portion, size = self._took(take, length)
+                    length -= size
+                    self._frame = (channel.DATA, length) if length else None
+                    self._taken += size
+                    self._pause()
+                    yield portion
+                    self._resume()
+        finally:
+            self._end(clean)
+
+    def _took(self, take: Callable[[int], tuple[_Portion, int]], most: int) -> tuple[_Portion, int]:
+        try:
+            portion, size = take(most)
+        except OSError:
+            raise self._stopped() from None
+        if not size:
+            raise self._stopped()
+        return portion, size
 
     def _copy(self) -> int:
         """Copy the worker's descriptor: whoever ends the statement meanwhile must not free its number under us."""
@@ -267,35 +285,22 @@ class DuckdbRun:
                 raise self._stopped()
             return os.dup(self._worker.sock.fileno())
 
-    def _moved(self, outlet: Outlet, source: int, length: int) -> Iterator[int]:
-        while length:
-            try:
-                size = outlet.fill(source, length)
-            except OSError:
-                size = 0
-            if not size:
-                raise self._stopped()
-            length -= size
-            self._taken += size
-            self._pause()
-            self._flush(outlet, size)
-            yield size
-            self._resume()
-
     def _flush(self, outlet: Outlet, size: int) -> None:
         if not outlet.flush(size, lambda: self._over or bool(self._reason)):
             self.stop("closed")
             raise self._stopped()
 
     def _pause(self) -> None:
-        now = time.monotonic()
+        now = self._clock()
         if self._waiting is not None:
             self._spent += now - self._waiting
         self._paused, self._waiting = now, None
+        self._ticket.paused = now
 
     def _resume(self) -> None:
         if self._waiting is None:
-            self._waiting = time.monotonic()
+            self._ticket.paused = None
+            self._waiting = self._clock()
             self._stalled += self._waiting - self._paused
 
     def _failed(self, message: Mapping[str, Any]) -> MeshError:

@@ -75,6 +75,77 @@ def test_short_statements_share_the_plain_number_of_slots():
     assert queue.counts() == {"running": 2, "waiting": 0}
 
 
+class Stopped:
+    """A clock that stands until it is set forward."""
+
+    now = 1000.0
+
+    def __call__(self):
+        return self.now
+
+
+def try_to(queue, user):
+    """Ask for a slot that is free now; gives the ticket, or nothing."""
+    ticket = Ticket(user)
+    return ticket if queue.enter(ticket, never, queue.clock()) else None
+
+
+def held_by(queue, clock, users, most=10):
+    """Let users in turn take all they can, each statement long before the next; gives how many each holds."""
+    held = dict.fromkeys(users, 0)
+    for _ in range(most):
+        for user in users:
+            clock.now += 60
+            held[user] += try_to(queue, user) is not None
+    return held
+
+
+def pause_all(queue, clock):
+    for ticket in queue._running:
+        ticket.paused = clock.now
+    clock.now += 60
+
+
+def test_statements_that_wait_for_their_readers_keep_nobody_out():
+    queue = Queue(slots=2, clock=(clock := Stopped()))
+    for user in ("a", "b", "c"):
+        assert try_to(queue, user)
+        assert try_to(queue, user)
+        pause_all(queue, clock)
+        assert not try_to(queue, user), "one user holds no more than there are slots"
+    assert try_to(queue, "d")
+
+
+def test_what_is_paused_for_a_moment_or_is_read_again_runs():
+    queue = Queue(slots=2, clock=(clock := Stopped()))
+    tickets = [try_to(queue, "a"), try_to(queue, "b")]
+    for ticket in tickets:
+        ticket.paused = clock.now
+    assert not try_to(queue, "c")
+    clock.now += 0.6
+    assert try_to(queue, "c")
+    for ticket in tickets:
+        ticket.paused = None
+    assert not try_to(queue, "d")
+
+
+def test_the_longest_statements_of_three_users_keep_no_fourth_out():
+    queue = Queue(slots=2, clock=(clock := Stopped()))
+    assert sum(held_by(queue, clock, ["a"]).values()) == 2
+    assert held_by(queue, clock, ["b", "c"]) == {"b": 1, "c": 1}
+    assert try_to(queue, "d")
+
+
+@pytest.mark.parametrize("paused", [False, True])
+def test_all_that_is_held_is_bounded(paused):
+    queue = Queue(slots=2, clock=(clock := Stopped()))
+    for number in range(20):
+        held_by(queue, clock, [f"user{number}"], most=3)
+        if paused:
+            pause_all(queue, clock)
+    assert queue.counts()["running"] == 8
+
+
 def test_a_slot_is_given_back_once():
     queue = Queue(slots=1)
     ticket = Ticket("a")
