@@ -1,5 +1,7 @@
 """The DuckDB engine: the suite every engine passes, and what is its own."""
 
+import csv
+import io
 import json
 import os
 import select
@@ -171,6 +173,38 @@ def test_every_type_of_the_engine_has_a_place_in_every_format(engine, value, typ
     for format in ("csv", "arrow", "parquet"):
         if "HUGEINT" not in value or format == "csv":  # 2^127 - 1 has 39 digits; a decimal of Arrow has 38
             assert answer(ask(engine, f"SELECT {value} AS x", format=format))
+
+
+NAN, INF = "CAST('nan' AS DOUBLE)", "CAST('inf' AS DOUBLE)"
+NESTED = {
+    f"[1.5, {NAN}, {INF}, -{INF}, NULL]": [1.5, "NaN", "Infinity", "-Infinity", None],
+    f"{{'a': CAST({NAN} AS FLOAT), 'b': [{{'NaN': {INF}}}], 'c': -1e-7}}": {
+        "a": "NaN",
+        "b": [{"NaN": "Infinity"}],
+        "c": -1e-7,
+    },
+    f"{{'a': 'NaN,\"NaN\": -Infinity \\', 'b': {NAN}, 'c': 'x' || chr(10) || ',NaN ', 'd': 'Infinity'}}": {
+        "a": 'NaN,"NaN": -Infinity \\',
+        "b": "NaN",
+        "c": "x\n,NaN ",
+        "d": "Infinity",
+    },
+    f"to_json({NAN})": "NaN",
+    "CAST(' [NaN, \"NaN\"] ' AS JSON)": ["NaN", "NaN"],
+}
+
+
+@pytest.mark.parametrize("value", NESTED)
+def test_numbers_that_json_does_not_know_are_texts_within_it_too(engine, value):
+    def unknown(name):
+        raise ValueError(name)
+
+    sql = f"SELECT {value} AS x"
+    arrow = pa.ipc.open_stream(answer(ask(engine, sql, format="arrow"))).read_all().to_pylist()
+    texts = [rows(ask(engine, sql))[0][0], arrow[0]["x"]]
+    texts += next(csv.reader(io.StringIO(answer(ask(engine, sql, format="csv")).decode().partition("\n")[2])))
+    for text in texts:
+        assert json.loads(text, parse_constant=unknown) == NESTED[value]
 
 
 def test_names_of_columns_need_not_be_unique_or_plain(engine):

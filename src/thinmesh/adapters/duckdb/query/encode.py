@@ -26,6 +26,8 @@ _PLAIN = {
     "JSON": "json",
     "BLOB": "binary",
 }
+# In JSON text: what comes before (whole texts, or single characters), then a number's name or the blank at the end.
+_NAMED_NUMBER = r"""(?s)((?:"(?:[^"\\]|\\.)*"|[^"])*?)(NaN|-?Infinity| $)"""
 _NESTED = re.compile(r"(STRUCT|MAP|UNION|VARIANT)\b|.*\]$", re.DOTALL)
 
 
@@ -59,12 +61,10 @@ def plain(column: str, sql_type: str) -> str:
         return f"CAST({column} AS DECIMAL(38,0))"
     if sql_type == "FLOAT":
         return f"CAST({column} AS DOUBLE)"
-    if sql_type == "JSON":
-        return f"CAST({column} AS VARCHAR)"
     if sql_type.startswith("TIMESTAMP_"):
         return f"CAST({column} AS TIMESTAMP)"
-    if _NESTED.match(sql_type):
-        return f"CAST(to_json({column}) AS VARCHAR)"
+    if sql_type == "JSON" or _NESTED.match(sql_type):
+        return _json(column, sql_type)
     if sql_type in _PLAIN or sql_type == "BIGINT" or sql_type.startswith("DECIMAL("):
         return column
     return f"CAST({column} AS VARCHAR)"
@@ -88,6 +88,16 @@ def _number(column: str) -> str:
     )
 
 
+def _json(column: str, sql_type: str) -> str:
+    """Write a value as JSON text; numbers that JSON does not know become texts, as they are outside of JSON.
+
+    A blank is put at the end, so that the last match is there, and never begins within a text.
+    """
+    found = f"CAST({column if sql_type == 'JSON' else f'to_json({column})'} AS VARCHAR)"
+    named = f"left(regexp_replace({found} || ' ', {text(_NAMED_NUMBER)}, '\\1\"\\2\"', 'g'), -3)"
+    return f"CASE WHEN contains({found}, 'NaN') OR contains({found}, 'Infinity') THEN {named} ELSE {found} END"
+
+
 def bare(column: str, sql_type: str) -> str:
     """Write the expression of a value as text, not quoted in any way."""
     kind = result_type(sql_type)
@@ -97,8 +107,8 @@ def bare(column: str, sql_type: str) -> str:
         return _moment(column, sql_type)
     if kind == "binary":
         return f"to_base64({column})"
-    if kind == "json" and sql_type != "JSON":
-        return f"CAST(to_json({column}) AS VARCHAR)"
+    if kind == "json":
+        return _json(column, sql_type)
     return column if sql_type == "VARCHAR" else f"CAST({column} AS VARCHAR)"
 
 
