@@ -52,6 +52,7 @@ PROJECTION_TABLES = (
 _SUMMARY = """SELECT p.name, p.domain, p.owner, p.access, p.status, p.version, p.description, p.tags,
     p.publication, p.published, p.changed FROM products p"""
 _WORD = re.compile(r"\w+", re.UNICODE)
+_DESCRIBED = "SELECT DISTINCT product FROM product_history WHERE described = 1 AND sequence > :s"
 
 
 class SqlProductIndex:
@@ -297,15 +298,30 @@ class SqlProductIndex:
             for row in tx.all("SELECT name FROM products WHERE owner = :team", {"team": team})
         }
 
-    def catalog(self, tx: Transaction) -> Sequence[Mapping[str, Any]]:
-        """Give name, domain, owner, description, tables and access of all active products, by name."""
+    def catalog(self, tx: Transaction, since: int | None = None) -> Sequence[Mapping[str, Any]]:
+        """Give name, domain, owner, description, tables and access of all active products, by name.
+
+        With `since`, of those alone that `described` gives.
+        """
+        # Two statements that read no more than they give: the tables of each would be another look-up for all.
+        only = "" if since is None else f"IN ({_DESCRIBED})"
         names: dict[str, list[str]] = {}
-        for row in tx.all("SELECT product, name FROM product_tables ORDER BY product, position, name"):
+        for row in tx.all(
+            f"""SELECT product, name FROM product_tables {only and f"WHERE product {only}"}
+                ORDER BY product, position, name""",
+            {"s": since},
+        ):
             names.setdefault(row["product"], []).append(row["name"])
         rows = tx.all(
-            "SELECT name, domain, owner, description, access FROM products WHERE status <> 'retired' ORDER BY name"
+            f"""SELECT name, domain, owner, description, access FROM products
+                WHERE status <> 'retired' {only and f"AND name {only}"} ORDER BY name""",
+            {"s": since},
         )
         return [{**dict(row), "tables": names.get(row["name"], [])} for row in rows]
+
+    def described(self, tx: Transaction, since: int) -> Collection[str]:
+        """Give the products whose descriptor changed after a log sequence, retired ones included."""
+        return [row["product"] for row in tx.all(_DESCRIBED, {"s": since})]
 
     def described_since(self, tx: Transaction, sequence: int) -> int | None:
         """Give the newest log sequence at which a descriptor changed, if that is after `sequence`."""

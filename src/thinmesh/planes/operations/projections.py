@@ -80,6 +80,9 @@ class IndexProjection:
                     backends.ledger.roll_forward(newest.entry)
                 progress("replacing the index", 0, 0)
                 counts = replica.install(tx)
+                # The file is made from changes of the index, as it stood: what was wrong there may be in it.
+                backends.index.move_position(tx, backends.catalog_file.name, 0)
+        backends.catalog_file.follow()
         return Rebuild({"entries": newest.entry.sequence if newest.entry else 0, **counts})
 
 

@@ -117,8 +117,14 @@ class ProductIndex(Protocol):
     def owned_by(self, tx: Transaction, teams: Collection[str]) -> Collection[str]:
         """Give the names of the products that any of the teams owns, retired ones included."""
 
-    def catalog(self, tx: Transaction) -> Sequence[Mapping[str, Any]]:
-        """Give name, domain, owner, description, tables and access of all active products, by name."""
+    def catalog(self, tx: Transaction, since: int | None = None) -> Sequence[Mapping[str, Any]]:
+        """Give name, domain, owner, description, tables and access of all active products, by name.
+
+        With `since`, of those alone that `described` gives.
+        """
+
+    def described(self, tx: Transaction, since: int) -> Collection[str]:
+        """Give the products whose descriptor changed after a log sequence, retired ones included."""
 
     def described_since(self, tx: Transaction, sequence: int) -> int | None:
         """Give the newest log sequence at which a descriptor changed, if that is after `sequence`."""
