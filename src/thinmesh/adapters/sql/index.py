@@ -45,6 +45,8 @@ INDEX_SCHEMA = (
         name, domain, owner, description, tags, columns, readme, tokenize = "unicode61 remove_diacritics 2",
         prefix = '2 3')""",
 )
+# A changed product's tags go by its name: without it, each change read the tags of all.
+INDEX_TAGS_SCHEMA = ("CREATE INDEX product_tags_by_product ON product_tags (product)",)
 PROJECTION_TABLES = (
     "products product_tags product_tables data_files publications product_history product_words"
 ).split()

@@ -16,7 +16,7 @@ from .audit import AUDIT_HEAD_SCHEMA, AUDIT_SCHEMA
 from .exchange import EXCHANGE_SCHEMA
 from .idempotency import IDEMPOTENCY_SCHEMA
 from .identity import IDENTITY_SCHEMA
-from .index import INDEX_SCHEMA
+from .index import INDEX_SCHEMA, INDEX_TAGS_SCHEMA
 from .operations import OPERATIONS_SCHEMA
 from .pointers import POINTERS_SCHEMA
 from .statements import STATEMENTS_SCHEMA
@@ -25,7 +25,7 @@ from .versions import versions
 Steps: TypeAlias = tuple[tuple[int, tuple[str, ...]], ...]
 
 STORES: Mapping[str, Steps] = {
-    "index": ((1, INDEX_SCHEMA),),
+    "index": ((1, INDEX_SCHEMA), (2, INDEX_TAGS_SCHEMA)),
     "warehouse": ((1, POINTERS_SCHEMA),),
     "statements": ((1, STATEMENTS_SCHEMA),),
     "identity": ((1, IDENTITY_SCHEMA),),

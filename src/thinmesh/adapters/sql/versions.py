@@ -8,7 +8,7 @@ from thinmesh.kernel.database import Database, Transaction
 
 # Those of `STORES` (schema.py); a test compares them.
 NEWEST: Mapping[str, int] = {
-    "index": 1,
+    "index": 2,
     "warehouse": 1,
     "statements": 1,
     "identity": 1,
