@@ -321,10 +321,10 @@ def test_a_reader_sees_all_tables_of_a_publication_or_none(world):
 def test_products_of_one_entry_and_pages_of_any_size_are_all_taken(world):
     tables = [contract("t", id="integer") for _ in range(5)]
     world.change(*(world.registered(f"p{n}", table) for n, table in enumerate(tables)))
-    taken = 0
-    while found := world.warehouse.follow(limit=2):
+    taken, rests = 0, []
+    while found := world.warehouse.follow(limit=2, rest=lambda: rests.append(None)):
         taken += found
-    assert taken == 5
+    assert taken == len(rests) == 5
     with world.catalog() as catalog:
         assert sorted(catalog.list_namespaces()) == [(f"p{n}",) for n in range(5)]
         assert catalog.list_tables("p3") == [("p3", "t")]

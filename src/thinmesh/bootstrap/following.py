@@ -10,24 +10,41 @@ _EVERY_SECONDS = 30.0
 # Changes that come together are followed together: when none has come for the first, or after the second.
 _PAUSE_SECONDS = 0.2
 _PATIENCE_SECONDS = 2.0
+# While changes keep coming, the part of one core that following takes, and the longest that a round waits for that.
+_SHARE = 0.05
+_ROUND_SECONDS = 8.0
 
 
 class Follower:
     """Calls functions in a thread of its own, soon after it was woken and every half minute; many wakes are one.
 
-    A function that did something is called again; between two rounds whoever makes changes has the machine.
+    A function that did something is called again; between two rounds whoever makes changes has the machine, and within
+    a round wherever a function lets them (`give_way`).
     """
 
     def __init__(self, work: Sequence[Callable[[], bool]]) -> None:
         self._work = work
         self._wake = threading.Event()
+        self._woken = 0.0
         self._stopped = threading.Event()
+        # For `give_way`: what this thread had computed when it last rested, and when the round must have ended.
+        self._computed = 0.0
+        self._until = 0.0
         self._thread = threading.Thread(target=self._run, name="follower", daemon=True)
         self._thread.start()
 
     def wake(self) -> None:
         """Ask for a call; returns at once."""
+        self._woken = time.monotonic()
         self._wake.set()
+
+    def give_way(self) -> None:
+        """Rest in proportion to what was computed since the last rest, unless no changes come; for this thread alone.
+
+        The rests of a round have an end, so that what follows is behind by a bounded time.
+        """
+        wanted = (time.thread_time() - self._computed) / _SHARE
+        self._rest(min(wanted, self._until - time.monotonic()))
 
     def stop(self) -> None:
         """Finish the call that runs, if any, and end."""
@@ -40,19 +57,20 @@ class Follower:
         while True:
             if not more:
                 self._wake.wait(_EVERY_SECONDS)
-            self._calm()
+            self._rest(_PATIENCE_SECONDS)
+            self._wake.clear()
             if self._stopped.is_set():
                 return
+            self._until = time.monotonic() + _ROUND_SECONDS
             more = sum(attempt(function) for function in self._work) > 0
 
-    def _calm(self) -> None:
-        """Let changes come in, until none comes for a moment or it took long enough."""
-        until = time.monotonic() + _PATIENCE_SECONDS
-        while self._wake.is_set() and time.monotonic() < until:
-            self._wake.clear()
-            if self._stopped.wait(_PAUSE_SECONDS):
-                return
-        self._wake.clear()
+    def _rest(self, seconds: float) -> None:
+        """Let changes come in, until none has come for a moment or it took long enough."""
+        until = time.monotonic() + seconds
+        while (left := min(until, self._woken + _PAUSE_SECONDS) - time.monotonic()) > 0:
+            if self._stopped.wait(left):
+                break
+        self._computed = time.thread_time()
 
 
 def attempt(function: Callable[[], bool]) -> bool:

@@ -53,7 +53,7 @@ _MAX_BYTES = 1 << 40
 # 1 GB takes about a minute. Commands on the home have no limit: whoever runs them can end them.
 _PUBLISH_SECONDS, _CHECK_SECONDS = 600.0, 120.0
 
-# Products whose tables are made for other engines before whoever makes changes has a turn: a tenth of a second.
+# Products whose tables are made for other engines before the catalog file has its turn again.
 _FOLLOWED_AT_ONCE = 10
 
 
@@ -334,7 +334,18 @@ class Platform:
     def _follow_some(self) -> bool:
         """Bring the catalog file up to date, and in a server the warehouse nearer; tell whether there may be more."""
         self.catalog_file.follow()
-        return self.mode == "serve" and self.warehouse.follow(_FOLLOWED_AT_ONCE) > 0
+        if self.mode != "serve":
+            return False
+        self._give_way()
+        return self.warehouse.follow(_FOLLOWED_AT_ONCE, self._give_way) > 0
+
+    def _give_way(self) -> None:
+        if self._follower:
+            self._follower.give_way()
+
+    def _settle_database(self) -> bool:
+        self.database.settle()
+        return False
 
     def _maintain(self) -> bool:
         self.maintenance.maintain()
@@ -345,7 +356,7 @@ class Platform:
         self.replies.forget_unfinished()
         self.git_door.start()
         self.engine.warm()
-        self._follower = Follower((self._follow_some, self._maintain))
+        self._follower = Follower((self._follow_some, self._settle_database, self._maintain))
         self.ledger.listen(self._follower.wake)
         self._follower.wake()
 

@@ -38,8 +38,9 @@ class Database(Protocol):
     def write(self, *, logged: bool = False) -> AbstractContextManager[Transaction]:
         """Open the one writing transaction; it is durable when the block ends, undone when the block raises.
 
-        With `logged` the log holds durably what is written here: a power failure may undo it, together with nothing
-        but others like it, and the log is read again. Whatever is written durably later makes it durable too.
+        With `logged` the log holds durably what is written here, or what it is made from: a power failure may undo it,
+        together with nothing but others like it, and it is done again. Whatever is written durably later makes it
+        durable too.
         Raises Temporary where another writer holds the database for longer than 10 s, or the disk is full.
         """
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import ipaddress
 import json
 import logging
@@ -65,6 +66,8 @@ def serve(
             timeout_keep_alive=30,
         )
         sys.setswitchinterval(_SWITCH_SECONDS)
+        # What is there by now stays: no later search for cycles goes through it again.
+        gc.freeze()
         _Server(config, unix, lambda: ready(url)).run(sockets=[tcp])
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -61,10 +61,11 @@ class Warehouse:
         self._following = threading.Lock()
         self._settled = False
 
-    def follow(self, limit: int = 100) -> int:
+    def follow(self, limit: int = 100, rest: Callable[[], None] = lambda: None) -> int:
         """Bring up to `limit` products to their present state; give the number taken, 0 where nothing is to do.
 
-        A product that cannot be brought is kept as a fault and tried again later; it keeps back no other.
+        A product that cannot be brought is kept as a fault and tried again later; it keeps back no other. `rest` is
+        called after each that was brought.
         """
         with self._following:
             self._settle()
@@ -72,9 +73,10 @@ class Warehouse:
                 touched = self._pointers.touched(tx, limit)
                 due = self._pointers.due(tx, text_of_time(self._clock()), limit - len(touched))
                 bare = {name for name, _ in touched if self._is_bare(tx, name)}
-            self._take_in_order(touched, bare)
+            self._take_in_order(touched, bare, rest)
             for name in due:
                 self._take(name, None)
+                rest()
         return len(touched) + len(due)
 
     def rebuild(self, products: Collection[str] | None = None) -> int:
@@ -150,13 +152,16 @@ class Warehouse:
         known = self._pointers.locations(tx, name) or self._pointers.fault(tx, name)
         return product is not None and not product.tables and not known
 
-    def _take_in_order(self, touched: Sequence[tuple[str, int]], bare: Collection[str]) -> None:
+    def _take_in_order(
+        self, touched: Sequence[tuple[str, int]], bare: Collection[str], rest: Callable[[], None]
+    ) -> None:
         """Bring products, and step over those in between that are bare."""
         for name, sequence in touched:
             if name not in bare:
                 self._take(name, sequence)
+                rest()
         if touched and touched[-1][0] in bare:
-            with self._database.write() as tx:
+            with self._database.write(logged=True) as tx:
                 self._pointers.move_position(tx, *touched[-1])
 
     def _take(self, name: str, position: int | None, anew: bool = False) -> bool:
@@ -170,7 +175,7 @@ class Warehouse:
             detail = error.detail
         except Exception as error:  # one product's damage must not keep back the others
             detail = f"{type(error).__name__}: {error}"
-        with self._database.write() as tx:
+        with self._database.write(logged=True) as tx:
             self._pointers.record_fault(tx, self._fault(tx, name, detail))
             if position is not None:
                 self._pointers.move_position(tx, name, position)
@@ -181,7 +186,8 @@ class Warehouse:
         with self._database.read() as tx:
             state = self._read(tx, name)
         staged = self._stage(state, anew)
-        with self._database.write() as tx:
+        # What a power failure undoes goes with its position, and is followed again; the metadata stays for a day.
+        with self._database.write(logged=True) as tx:
             if self._pointers.sequence(tx, name) != state.sequence:
                 return False
             if self._pointers.locations(tx, name) != state.pointers:

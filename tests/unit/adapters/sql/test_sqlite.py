@@ -1,6 +1,7 @@
 """SQLite as the mesh's database."""
 
 import os
+import shutil
 import sqlite3
 import stat
 import subprocess
@@ -167,3 +168,23 @@ def test_only_what_the_log_holds_does_not_wait_for_the_disk(database):
     with database.write() as tx:
         durable = tx.one("PRAGMA synchronous")["synchronous"]
     assert (logged, durable) == (1, 2)  # NORMAL, FULL (https://sqlite.org/pragma.html#pragma_synchronous)
+
+
+def test_settling_brings_into_the_file_what_was_written_and_waits_for_no_reader(database, tmp_path):
+    def in_the_file_itself():
+        alone = tmp_path / "alone.db"
+        shutil.copy(tmp_path / "mesh.db", alone)
+        with closing(sqlite3.connect(alone)) as copy:
+            return [row[0] for row in copy.execute("SELECT a FROM t ORDER BY a")]
+
+    database.settle()
+    assert in_the_file_itself() == ["1"]
+    with closing(sqlite3.connect(tmp_path / "mesh.db", isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM t").fetchall()
+        with database.write() as tx:
+            tx.execute("INSERT INTO t VALUES ('2')")
+        database.settle()
+    assert in_the_file_itself() == ["1"]
+    database.settle()
+    assert in_the_file_itself() == ["1", "2"]

@@ -1,0 +1,110 @@
+"""The follower: it gives way to changes, and is behind by a bounded time."""
+
+import threading
+import time
+from contextlib import contextmanager
+
+from thinmesh.bootstrap import following
+from thinmesh.bootstrap.following import Follower
+
+
+@contextmanager
+def changes_that_keep_coming(follower):
+    ended = threading.Event()
+
+    def change():
+        while not ended.wait(0.02):
+            follower.wake()
+
+    thread = threading.Thread(target=change)
+    follower.wake()
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+        follower.stop()
+
+
+def compute(seconds):
+    until = time.thread_time() + seconds
+    while time.thread_time() < until:
+        pass
+
+
+def one_that(rests, seconds, times=1):
+    """Make a follower that computes and gives way, so many times in each round, and notes what each rest took."""
+
+    def work():
+        for _ in range(times):
+            compute(seconds)
+            began = time.monotonic()
+            follower.give_way()
+            rests.append(time.monotonic() - began)
+        done.set()
+        return False
+
+    done = threading.Event()
+    follower = Follower([work])
+    return follower, done
+
+
+def test_while_changes_keep_coming_it_rests_many_times_what_it_computed():
+    rests = []
+    follower, done = one_that(rests, 0.02)
+    with changes_that_keep_coming(follower):
+        assert done.wait(30)
+    assert rests[0] >= 0.3  # 20 ms are a twentieth of 0.4 s
+
+
+def test_where_no_changes_come_it_does_not_rest_for_them():
+    rests = []
+    follower, done = one_that(rests, 0.5)
+    follower.wake()
+    assert done.wait(30)
+    follower.stop()
+    assert rests[0] < 5  # and not 10
+
+
+def test_the_rests_of_a_round_have_an_end(monkeypatch):
+    monkeypatch.setattr(following, "_ROUND_SECONDS", 0.5)
+    rests = []
+    follower, done = one_that(rests, 0.1, times=5)
+    with changes_that_keep_coming(follower):
+        assert done.wait(30)
+    assert sum(rests[:5]) < 5  # and not 10
+
+
+def test_a_stop_ends_a_rest():
+    began = threading.Event()
+
+    def work():
+        compute(0.2)
+        began.set()
+        follower.give_way()
+        return False
+
+    follower = Follower([work])
+    with changes_that_keep_coming(follower):
+        assert began.wait(30)
+        start = time.monotonic()
+        follower.stop()
+        assert time.monotonic() - start < 2  # and not 4
+
+
+def test_many_changes_are_followed_together():
+    calls = []
+    done = threading.Event()
+
+    def work():
+        calls.append(None)
+        done.set()
+        return False
+
+    follower = Follower([work])
+    for _ in range(100):
+        follower.wake()
+    assert done.wait(30)
+    follower.stop()
+    assert len(calls) == 1
