@@ -94,6 +94,8 @@ class Store:
         self._packs = path / "objects" / "pack"
         self._fsync = fsync
         self._here = _Here()
+        # The ids in the pack that was written last: nobody has to look whether these are here.
+        self._written: frozenset[bytes] = frozenset()
         self._swinging = threading.Lock()
         if fsync:
             # libgit2 has one switch per process: objects, refs and their folders are synced from now on.
@@ -169,6 +171,7 @@ class Store:
             if held:
                 with translated(self.path, "written"):
                     write_pack(self._packs, held, fsync=self._fsync)
+                self._written = frozenset(held)
 
         return write
 
@@ -271,7 +274,9 @@ class Store:
 
     def _require(self, id: str) -> None:
         """Raise Internal where there is no such object: a branch must not lead to nothing."""
-        if not self._opened().odb.exists(oid_of(id)):
+        oid = oid_of(id)
+        # Looking costs a millisecond after each new pack: libgit2 reads the folder of packs again.
+        if oid.raw not in self._written and not self._opened().odb.exists(oid):
             raise Internal(f"{self.path.name} has no {id} to move main to.")
 
     def _moved(self, now: str, old: str) -> Conflict:

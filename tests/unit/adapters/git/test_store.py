@@ -1,3 +1,4 @@
+import contextlib
 import os
 import subprocess
 import sys
@@ -206,3 +207,20 @@ def test_a_missing_folder_is_temporary_for_writers(data):
     (data.path / "objects").rename(data.path / "gone")
     with pytest.raises(Temporary):
         data.add(os.urandom(100))
+
+
+def test_main_moves_to_nothing_that_is_not_here(data):
+    """Neither to what was never written, nor to what was dropped; what was written together is known to be here."""
+    old = data.tip()
+    with contextlib.suppress(ZeroDivisionError), data.together():
+        dropped = change(data)
+        raise ZeroDivisionError
+    for missing in (dropped, "f" * 40):
+        with pytest.raises(Internal, match="to move main to"):
+            data.move(old, missing)
+    with data.together():
+        new = change(data)
+    with pytest.raises(Internal, match="to move main to"):
+        data.move(old, dropped)
+    data.move(old, new)
+    assert data.tip() == new
