@@ -5,9 +5,7 @@ import base64
 import os
 import socket
 import subprocess
-import tempfile
 import threading
-from pathlib import Path
 
 import uvicorn
 
@@ -93,10 +91,7 @@ class Mesh:
         path = folder / "data.git"
         self.data = (GitDataRepository if path.exists() else GitDataRepository.create)(path, fsync=False)
         self.handler = handler(self.data)
-        # Test folders have long names, and a socket's path may not.
-        self.sockets = tempfile.TemporaryDirectory(prefix="git-")
-        self.socket = Path(self.sockets.name) / "hooks.sock"
-        self.door = GitDoor(self.data, self.handler, run=folder / "run", socket=self.socket, fsync=False, **settings)
+        self.door = GitDoor(self.data, self.handler, run=folder / "run", fsync=False, **settings)
         self.door.start()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://alice:secret@127.0.0.1:{self._listener.getsockname()[1]}/git/data.git"
@@ -110,7 +105,6 @@ class Mesh:
         self._thread.join()
         self._listener.close()
         self.door.stop()
-        self.sockets.cleanup()
 
     async def _app(self, scope, receive, send):
         headers = dict(scope["headers"])

@@ -278,7 +278,6 @@ class Platform:
             self.data,
             Pushing(self, read_push),
             run=self.layout.run / "git",
-            socket=self.layout.socket("hooks"),
             fsync=self.settings.git.fsync,
         )
 

@@ -17,8 +17,8 @@ import pygit2
 
 from thinmesh.kernel.errors import Internal
 
+from .client import Headers
 from .data import GitDataRepository
-from .http_backend import Headers
 from .store import MAIN
 
 HEADERS: Headers = [
@@ -54,6 +54,11 @@ class Advertisement:
         if found.returncode or b"report-status" not in self._capabilities.split():
             text = found.stderr.decode("utf-8", "replace").strip()[:200]
             raise Internal(f"The git door stays shut: git receive-pack cannot be executed here: {text}")
+
+    @property
+    def offered(self) -> frozenset[bytes]:
+        """Give the names of the capabilities that a client may ask for."""
+        return frozenset(each.partition(b"=")[0] for each in self._capabilities.split())
 
     def body(self) -> bytes:
         """Write the reply to `info/refs?service=git-receive-pack`. Raises Internal where `main` is gone."""

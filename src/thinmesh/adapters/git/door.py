@@ -1,4 +1,4 @@
-"""The git door: one repository over HTTP, its hooks, and the pushes being served.
+"""The git door: one repository over HTTP, for those who fetch and those who push.
 
 The caller is signed in before. Git runs with an environment of our making, so that nothing of the machine's or the
 user's git settings counts. `start` before serving (it raises where the hooks would not be in force), `stop` after.
@@ -21,12 +21,11 @@ from thinmesh.kernel.policy import Principal
 from thinmesh.planes.product.push import PushContext, PushHandler
 
 from .advertisement import HEADERS, Advertisement
-from .context import LivePushes
+from .client import REASONS, Receive, Request, Send, plain, read_head
 from .data import GitDataRepository
-from .hook import CONTEXT, SOCKET
-from .hook_server import HookServer
-from .hooks import hooks_in_place, in_force, self_test, write_hooks
-from .http_backend import REASONS, Receive, Request, Send, bridge, plain, read_head
+from .hooks import hooks_in_place, self_test, write_hooks
+from .http_backend import bridge
+from .receiving import Receiver
 from .settings import write_global_settings, write_settings
 
 _log = structlog.get_logger("thinmesh.git")
@@ -39,8 +38,7 @@ _OF_ONE_USER = 4
 class GitDoor:
     """Serves one data repository.
 
-    `run` is the server's own folder for hooks and settings; `socket` the path for the hook socket (at most 107 bytes);
-    `limit` the most that one push may send, in bytes.
+    `run` is the server's own folder for hooks and settings; `limit` the most that one push may send, in bytes.
     """
 
     def __init__(
@@ -49,7 +47,6 @@ class GitDoor:
         handler: PushHandler,
         *,
         run: Path,
-        socket: Path,
         fsync: bool = True,
         limit: int = 500 * 1024 * 1024,
     ) -> None:
@@ -58,19 +55,17 @@ class GitDoor:
             raise Internal("There is no git on this machine's PATH.", help="Install git 2.31 or newer.")
         self._git = git
         self._repository = repository
-        self._handler = handler
         self._run = run
         self._fsync, self._limit = fsync, limit
-        self._pushes = LivePushes()
-        self._hooks = HookServer(socket, repository, self._pushes, handler)
         self._advertisement = Advertisement(repository)
+        self._receiver = Receiver(git, repository, handler, fsync=fsync, limit=limit, at_once=_AT_ONCE)
         # Reading and pushing do not keep each other waiting.
         self._slots = {pushes: asyncio.Semaphore(_AT_ONCE) for pushes in (False, True)}
         # An entry goes when nobody holds or waits for it.
         self._turns: WeakValueDictionary[tuple[str, bool], asyncio.Semaphore] = WeakValueDictionary()
 
     def start(self) -> None:
-        """Write hooks and settings anew, prove that they are in force, and answer hooks.
+        """Write hooks and settings anew, prove that they are in force, and make ready for pushes.
 
         Raises Temporary where they cannot be written, Internal where they are not in force. The caller holds the home
         exclusively: what killed processes left in the repository is cleared.
@@ -84,7 +79,7 @@ class GitDoor:
             ) from error
         self.self_test()
         self._advertisement.learn(self._git, self._environment())
-        self._hooks.start()
+        self._receiver.start()
 
     def _write(self) -> None:
         self._run.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -94,8 +89,8 @@ class GitDoor:
         write_global_settings(self._run / "gitconfig", self._repository.path.resolve())
 
     def stop(self) -> None:
-        """Wait for the pushes that are being judged, and answer no more hooks."""
-        self._hooks.stop()
+        """Wait for the pushes that are being judged, and judge no more."""
+        self._receiver.stop()
 
     def self_test(self) -> None:
         """Prove that the hooks are ours and in force. Raises Internal."""
@@ -121,7 +116,7 @@ class GitDoor:
             return
         turn = self._turns.setdefault((caller.user, request.pushes), asyncio.Semaphore(_OF_ONE_USER))
         async with turn, self._slots[request.pushes]:
-            await self._serve(request, receive, send, PushContext(caller))
+            await self._serve(request, receive, send, caller)
 
     async def _advertise(self, send: Send) -> None:
         try:
@@ -132,21 +127,13 @@ class GitDoor:
         await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
         await send({"type": "http.response.body", "body": body})
 
-    async def _serve(self, request: Request, receive: Receive, send: Send, context: PushContext) -> None:
+    async def _serve(self, request: Request, receive: Receive, send: Send, caller: Principal) -> None:
         environment = self._environment()
-        if not request.pushes:
+        if request.pushes:
+            offered = self._advertisement.offered
+            await self._receiver.serve(request, receive, send, PushContext(caller), offered, environment)
+        else:
             await bridge(self._git, request, environment, receive, send, self._run)
-            return
-        environment |= {CONTEXT: self._pushes.begin(context), SOCKET: str(self._hooks.path)}
-        environment |= in_force(self._hook_folder)
-        try:
-            await bridge(self._git, request, environment, receive, send, self._run)
-        finally:
-            await asyncio.shield(asyncio.to_thread(self._end, context))
-
-    def _end(self, context: PushContext) -> None:
-        self._pushes.end(context)
-        self._handler.end(context)
 
     @property
     def _hook_folder(self) -> Path:

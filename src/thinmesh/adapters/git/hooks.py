@@ -1,10 +1,12 @@
-"""Put the hooks in place, and prove that they are the ones in force."""
+"""Hooks that refuse every push which does not come by the git door, and the proof that they are the ones in force.
+
+The door itself runs no hook: these stand in the way of a stock git that is given the repository's path.
+"""
 
 from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 from thinmesh.kernel.errors import Internal
@@ -13,43 +15,36 @@ from .settings import replace_file
 
 NAMES = ("pre-receive", "proc-receive")
 _REFS = ("refs/for/main", "refs/heads/main")
-_SOURCE = Path(__file__).with_name("hook.py")
-# Linux reads 255 bytes of a `#!` line (execve(2)), older ones 127, and splits it at the first blank.
-_LONGEST = 127
+_TEXT = b"""\
+#!/bin/sh
+echo 'refused: this repository takes pushes over HTTP only, from the address it is cloned from' >&2
+exit 1
+"""
 
 
-def write_hooks(folder: Path, python: str = sys.executable) -> None:
-    """Write the hooks anew, to be run by `python`; anything else in the folder goes, for git would run it."""
+def write_hooks(folder: Path) -> None:
+    """Write the hooks anew; anything else in the folder goes, for git would run it."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for found in folder.iterdir():
         if found.name not in NAMES:
             found.unlink()
     for name in NAMES:
-        replace_file(folder / name, _text(python), 0o700)
+        replace_file(folder / name, _TEXT, 0o700)
 
 
 def hooks_in_place(folder: Path) -> bool:
-    """Tell whether git would run the hooks: it passes over one that is missing or not executable."""
-    return all(os.access(folder / name, os.X_OK) for name in NAMES)
-
-
-def in_force(folder: Path) -> dict[str, str]:
-    """Give an environment in which git runs the hooks, whatever has become of the repository's settings meanwhile."""
-    settings = [("core.hooksPath", str(folder)), *(("receive.procReceiveRefs", ref) for ref in _REFS)]
-    found = {"GIT_CONFIG_COUNT": str(len(settings))}
-    for number, (key, value) in enumerate(settings):
-        found |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
-    return found
+    """Tell whether git would run the hooks, and they are ours: it passes over one that is missing or not executable."""
+    return all(os.access(folder / name, os.X_OK) and (folder / name).read_bytes() == _TEXT for name in NAMES)
 
 
 def self_test(repository: Path, folder: Path, git: str, environment: dict[str, str]) -> None:
-    """Prove that the hooks are ours, are the ones in force, can be executed, and refuse without a context.
+    """Prove that the hooks are ours, are the ones in force, can be executed, and refuse.
 
     Raises Internal with what is wrong; the git door must stay shut then.
     """
     for name in NAMES:
         path = folder / name
-        if not path.is_file() or path.read_bytes() != _text(sys.executable):
+        if not path.is_file() or path.read_bytes() != _TEXT:
             raise _fault(f"the hook {name} is missing or was changed")
         if not os.access(path, os.X_OK):
             raise _fault(f"the hook {name} is not executable, and git would pass over it")
@@ -76,16 +71,3 @@ def _fault(what: str) -> Internal:
     return Internal(
         f"The git door stays shut: {what}.", help="Start `thinmesh up` again; it writes the hooks and settings anew."
     )
-
-
-def _text(python: str) -> bytes:
-    return _first_line(python).encode() + _SOURCE.read_bytes()
-
-
-def _first_line(python: str) -> str:
-    line = f"#!{python} -IS\n"
-    if len(os.fsencode(line)) <= _LONGEST and not any(blank in python for blank in " \t"):
-        return line
-    # A line that is a no-op string to Python, and starts Python to the shell.
-    quoted = python.replace('"', '\\"')
-    return f"#!/bin/sh\n'''exec' \"{quoted}\" -IS \"$0\" \"$@\"\n' '''\n"

@@ -2,12 +2,12 @@
 
 The order of events, all inside one HTTP request of the client:
 
-1. The door makes a `PushContext` for the signed-in caller and starts git, which unpacks what is sent into quarantine.
+1. The door makes a `PushContext` for the signed-in caller; git unpacks what is sent into quarantine.
 2. `PushHandler.check(push, say)`: objects can be read through `push.repository` (the quarantine included), nothing is
    visible to anybody. It judges everything: `push_structure.structural_faults`, `rights_faults`, descriptors,
    compatibility, rows. It gives violations, or raises a MeshError: the client is shown every line, and nothing changed.
    Parquet staged here is kept by the handler under `push.context.id`.
-3. Git moves the objects out of quarantine: they are in the repository now, and still no ref names them.
+3. The door moves the objects out of quarantine: they are in the repository now, and still no ref names them.
 4. `PushHandler.land(push, say)`: takes the ledger's lease and gives the commit that `main` is at. For
    `refs/heads/main` that is the pushed commit or a Conflict; for `refs/for/main` a merge, where the pushed commit
    does not descend from the tip (see `GitDataRepository.merge`). A file that both sides changed is refused here, and
@@ -15,14 +15,13 @@ The order of events, all inside one HTTP request of the client:
 5. `PushHandler.end(context)`: the request is over, whatever came of it; what was staged and not used can go. It comes
    after `check` and `land` have returned, exactly once, also where neither was called.
 
-`check` and `land` are called from threads of the hook server, for different pushes at the same time.
-`land` is called only for a push whose `check` found nothing, with the same updates.
+`check` and `land` are called from threads of the door, for different pushes at the same time.
+`land` is called only for a push whose `check` found nothing, with the same update.
 """
 
 from __future__ import annotations
 
 import secrets
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -33,8 +32,6 @@ from thinmesh.kernel.repository import DataRepository, File, Signature
 
 MAIN, FOR_MAIN = "refs/heads/main", "refs/for/main"
 NOWHERE = "0" * 40
-# A push is over by then (120 s for checks, the rest for a slow line).
-_CONTEXT_SECONDS = 3600.0
 
 # Tells the pushing client one line, at once. Never raises, also where the client is gone.
 Say = Callable[[str], None]
@@ -42,11 +39,10 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class PushContext:
-    """Who pushes. `id` is new for each request; `expires` is in seconds of `time.monotonic`."""
+    """Who pushes. `id` is new for each request."""
 
     caller: Principal
     id: str = field(default_factory=lambda: secrets.token_hex(16))
-    expires: float = field(default_factory=lambda: time.monotonic() + _CONTEXT_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)

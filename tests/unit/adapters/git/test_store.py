@@ -184,22 +184,10 @@ def test_hooks_are_the_only_ones_in_their_folder(tmp_path):
     (tmp_path / "hooks" / "post-receive").touch(0o700)
     write_hooks(tmp_path / "hooks")
     assert {path.name for path in (tmp_path / "hooks").iterdir()} == {"pre-receive", "proc-receive"}
-    done = subprocess.run(
-        [tmp_path / "hooks" / "pre-receive"], stdin=subprocess.DEVNULL, env={}, capture_output=True, text=True
-    )
-    assert done.returncode == 1
-    assert done.stderr.startswith("refused: ")
-
-
-def test_hooks_start_from_a_python_with_blanks_in_its_path(tmp_path):
-    folder = tmp_path / "a python's folder"
-    folder.mkdir()
-    (folder / "python").symlink_to(sys.executable)
-    write_hooks(tmp_path / "hooks", str(folder / "python"))
-    done = subprocess.run(
-        [tmp_path / "hooks" / "pre-receive"], stdin=subprocess.DEVNULL, env={}, capture_output=True, text=True
-    )
-    assert done.stderr.startswith("refused: ")
+    for hook in (tmp_path / "hooks").iterdir():
+        done = subprocess.run([hook], stdin=subprocess.DEVNULL, env={}, capture_output=True, text=True)
+        assert done.returncode == 1
+        assert done.stderr.startswith("refused: ")
 
 
 def test_a_missing_folder_is_temporary_for_writers(data):
