@@ -359,4 +359,8 @@ def test_clones_without_blobs_and_shallow_ones_work(mesh):
     partial.write("d/p3/t.csv", "a\n4\n").commit()
     partial.push("origin", "HEAD:refs/for/main")
     assert mesh.data.tip() == partial.head()
-    assert (mesh.clone("shallow", "--depth=1").path / "d/p3/t.csv").read_text() == "a\n4\n"
+    shallow = mesh.clone("shallow", "--depth=1")
+    assert (shallow.path / "d/p3/t.csv").read_text() == "a\n4\n"
+    shallow.write("d/p3/t.csv", "a\n5\n").commit()
+    shallow.push("origin", "HEAD:refs/for/main")
+    assert mesh.data.tip() == shallow.head()

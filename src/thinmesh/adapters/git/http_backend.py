@@ -6,18 +6,17 @@ A process whose client is gone is ended.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
 import signal
 from pathlib import Path
 
 import structlog
 
 from .client import Gone, Headers, Receive, Request, Send, Unfit, incoming, plain, sent
+from .processes import Process
 
 _log = structlog.get_logger("thinmesh.git")
-_CHUNK = 64 * 1024
 _MAX_HEAD = 64 * 1024
+_END = b"\r\n\r\n"
 _MAX_COMPLAINT = 8 * 1024
 _END_SECONDS = 5.0
 # Seconds of CPU. A reader maps all packs, so that its memory is not limited this way.
@@ -28,24 +27,13 @@ async def bridge(
     git: str, request: Request, environment: dict[str, str], receive: Receive, send: Send, folder: Path
 ) -> None:
     """Start git for a request, stream both ways, and leave no process behind."""
-    process = await asyncio.create_subprocess_exec(
-        # The shell only sets limits, and nothing of the request is in its text.
-        *("/bin/sh", "-c", f'{_LIMITS}; exec "$0" http-backend', git),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env={**environment, **request.variables},
-        cwd=folder,
-        start_new_session=True,
-        limit=_CHUNK,
-    )
-    assert process.stdin  # noqa: S101 - pipes, made above
-    assert process.stdout  # noqa: S101
-    assert process.stderr  # noqa: S101
-    complaint = asyncio.create_task(_complaint(process.stderr))
-    feeding = asyncio.create_task(_feed(process.stdin, receive, request))
+    # The shell only sets limits, and nothing of the request is in its text.
+    command = ("/bin/sh", "-c", f'{_LIMITS}; exec "$0" http-backend', git)
+    process = Process(command, {**environment, **request.variables}, folder, reads=True)
+    complaint = asyncio.create_task(_complaint(process))
+    feeding = asyncio.create_task(_feed(process, receive, request))
     begun = asyncio.Event()
-    answering = asyncio.create_task(_answer(process.stdout, send, begun))
+    answering = asyncio.create_task(_answer(process, send, begun))
     try:
         await _until_answered(feeding, answering)
     except Gone:
@@ -64,53 +52,42 @@ async def bridge(
         await asyncio.shield(_finish(process, (feeding, answering, complaint), request, answered))
 
 
-async def _feed(stdin: asyncio.StreamWriter, receive: Receive, request: Request) -> None:
+async def _feed(process: Process, receive: Receive, request: Request) -> None:
     """Hand the body to git, and watch for the client to go: raises Gone then."""
-    async for piece in incoming(receive, request.encoding):
-        await put(stdin, piece)
-    stdin.close()
+    await process.feed(incoming(receive, request.encoding))
     while (await receive())["type"] != "http.disconnect":
         pass
     raise Gone
 
 
-async def put(stdin: asyncio.StreamWriter, piece: bytes) -> None:
-    """Hand a piece to a process; what comes after it has ended, with its reason on the way out, is dropped."""
-    # Of a closed pipe uvloop says RuntimeError, where asyncio says ConnectionError.
-    with contextlib.suppress(ConnectionError, RuntimeError):
-        stdin.write(piece)
-        await stdin.drain()
-
-
-async def _answer(stdout: asyncio.StreamReader, send: Send, begun: asyncio.Event) -> None:
+async def _answer(process: Process, send: Send, begun: asyncio.Event) -> None:
     """Pass git's reply on: CGI headers (RFC 3875, section 6), then the body in pieces."""
-    status, headers = await _reply_head(stdout)
+    head = b""
+    while _END not in head and len(head) < _MAX_HEAD and (piece := await process.stdout()):
+        head += piece
+    head, end, body = head.partition(_END)
     begun.set()
-    if status == 0:
+    if not end:
         await plain(send, 500, "git failed; the server's log says why.")
         return
+    status, headers = _reply_head(head)
     await sent(send, {"type": "http.response.start", "status": status, "headers": headers})
-    while piece := await stdout.read(_CHUNK):
-        await sent(send, {"type": "http.response.body", "body": piece, "more_body": True})
+    while body or (body := await process.stdout()):
+        await sent(send, {"type": "http.response.body", "body": body, "more_body": True})
+        body = b""
     await sent(send, {"type": "http.response.body", "body": b"", "more_body": False})
 
 
-async def _reply_head(stdout: asyncio.StreamReader) -> tuple[int, Headers]:
-    status, length = 200, 0
+def _reply_head(head: bytes) -> tuple[int, Headers]:
+    status = 200
     headers: Headers = []
-    while line := await stdout.readline():
-        length += len(line)
-        text = line.rstrip(b"\r\n")
-        if not text:
-            return status, headers
-        name, _, value = text.partition(b":")
+    for line in head.split(b"\r\n"):
+        name, _, value = line.partition(b":")
         if name.lower() == b"status":
             status = int(value.split()[0])
         else:
             headers.append((name.lower(), value.strip()))
-        if length > _MAX_HEAD:
-            break
-    return 0, []
+    return status, headers
 
 
 async def _until_answered(feeding: asyncio.Task[None], answering: asyncio.Task[None]) -> None:
@@ -121,16 +98,16 @@ async def _until_answered(feeding: asyncio.Task[None], answering: asyncio.Task[N
     await answering
 
 
-async def _complaint(stderr: asyncio.StreamReader) -> bytes:
+async def _complaint(process: Process) -> bytes:
     """Read what git complains of, to its end, and keep the beginning."""
     kept = b""
-    while piece := await stderr.read(_CHUNK):
+    while piece := await process.stderr():
         kept = (kept + piece)[:_MAX_COMPLAINT]
     return kept
 
 
 async def _finish(
-    process: asyncio.subprocess.Process,
+    process: Process,
     tasks: tuple[asyncio.Task[None], asyncio.Task[None], asyncio.Task[bytes]],
     request: Request,
     answered: bool,
@@ -140,17 +117,12 @@ async def _finish(
     await asyncio.gather(*streams, return_exceptions=True)
     if not answered:
         # The last of git's children to go closes the pipe.
-        _signal(process, signal.SIGTERM)
+        process.signal(signal.SIGTERM)
         await asyncio.wait([complaint], timeout=_END_SECONDS)
         if not complaint.done():
-            _signal(process, signal.SIGKILL)
-    code = await process.wait()
+            process.signal(signal.SIGKILL)
     text = (await complaint).decode("utf-8", "replace").strip()
+    code = await process.wait()
+    process.close()
     if code > 0 or text:
         _log.info("git complained", service=request.service, code=code, text=text)
-
-
-def _signal(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
-    """Send a signal to git and its children; they are a process group of their own."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, number)

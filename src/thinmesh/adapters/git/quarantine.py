@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import resource
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -18,10 +19,9 @@ from pathlib import Path
 
 from thinmesh.kernel.durability import sync
 
-from .http_backend import put
 from .packs import at_once
+from .processes import Process
 
-_CHUNK = 64 * 1024
 # A small pack can unfold into anything (zlib, deltas that copy): memory in bytes and CPU in seconds, of each process.
 _LIMITS = {resource.RLIMIT_AS: 2 << 30, resource.RLIMIT_CPU: 600}
 # A pack of no objects is its head and checksum: git keeps none of these.
@@ -55,32 +55,21 @@ class Quarantine:
         # What is accepted is brought to the disk by `admit`; the rest need not be.
         command = [self._git, "-c", "core.fsync=none", "index-pack", "--stdin", "--fix-thin", "--strict"]
         command += [f"--max-input-size={limit}", *(["--show-resolving-progress"] if progress else [])]
-        process = await asyncio.create_subprocess_exec(
-            *command,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.PIPE,
-            env=self._environment,
-            cwd=self._repository,
-            start_new_session=True,
-            limit=_CHUNK,
-        )
-        assert process.stdin  # noqa: S101 - pipes, made above
-        assert process.stderr  # noqa: S101
+        process = Process(command, self._environment, self._repository, reads=False)
         _limit(process.pid)
-        feeding = asyncio.create_task(_feed(process.stdin, body))
-        telling = asyncio.create_task(_tell(process.stderr, say))
+        feeding = asyncio.create_task(process.feed(body))
+        telling = asyncio.create_task(_tell(process, say))
         try:
             await asyncio.wait((feeding, telling), return_when=asyncio.FIRST_COMPLETED)
             if feeding.done():
                 feeding.result()
             await telling
-            return await process.wait() == 0
+            # What follows a pack is no part of a push; git does not look whether there is anything.
+            return await process.wait() == 0 and await feeding
         finally:
             feeding.cancel()
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await asyncio.shield(asyncio.gather(feeding, telling, process.wait(), return_exceptions=True))
+            process.signal(signal.SIGKILL)
+            await asyncio.shield(_ended(process, feeding, telling))
 
     def connecting(self, commit: str) -> subprocess.Popen[bytes]:
         """Begin to look whether all that a commit leads to is here, as git does for a push (git-receive-pack(1))."""
@@ -128,14 +117,14 @@ def _limit(pid: int) -> None:
             resource.prlimit(pid, what, (most, most))
 
 
-async def _feed(stdin: asyncio.StreamWriter, body: AsyncIterator[bytes]) -> None:
-    async for piece in body:
-        await put(stdin, piece)
-    stdin.close()
+async def _ended(process: Process, *streams: asyncio.Task[bool] | asyncio.Task[None]) -> None:
+    await asyncio.gather(*streams, return_exceptions=True)
+    await process.wait()
+    process.close()
 
 
-async def _tell(stderr: asyncio.StreamReader, say: Say) -> None:
-    while piece := await stderr.read(_CHUNK):
+async def _tell(process: Process, say: Say) -> None:
+    while piece := await process.stderr():
         say(piece)
 
 

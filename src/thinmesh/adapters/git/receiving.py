@@ -35,6 +35,7 @@ _HEADERS: Headers = [
     (b"content-type", b"application/x-git-receive-pack-result"),
 ]
 _FLUSH = b"0000"
+_SHALLOW = b"help: where history is missing, as in a shallow clone, run git fetch --unshallow and push again\n"
 # Bands of side-band-64k: the report, what people read, and a fault that ends the talk. A line of it holds so much.
 _REPORT, _TOLD, _FATAL = b"\x01", b"\x02", b"\x03"
 _MOST = 65_515
@@ -112,6 +113,8 @@ class Receiver:
             if unpacked:
                 lines = [b"unpack ok", *await self._in_thread(self._conclude, context, head, quarantine, reply.tell)]
             else:
+                if head.shallow:
+                    reply.tell(_SHALLOW)
                 lines = [b"unpack index-pack abnormal exit", *refusals(head.commands, UNPACKER)]
             reply.tell(b"")
             await telling
