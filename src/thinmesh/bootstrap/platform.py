@@ -156,6 +156,7 @@ class Platform:
             self.settings.query.memory,
             seconds=_PUBLISH_SECONDS if limited else None,
             verdict_seconds=_CHECK_SECONDS if limited else None,
+            spare=limited,
         )
 
     @cached_property

@@ -12,7 +12,7 @@ from pathlib import Path
 from thinmesh.kernel.contract import Table, with_ids
 from thinmesh.planes.product.model import CheckJob, CheckResult, Progress, TableInput, Upload, no_progress
 
-from .connection import connect, temporary_faults
+from .connection import Connections, temporary_faults
 from .course import Check
 from .uploads import group_uploads
 from .watch import watched
@@ -22,7 +22,8 @@ class DuckdbChecker:
     """Checks data files with DuckDB in this process, and stages them as Parquet.
 
     `memory` is DuckDB's limit in bytes; the scan and Parquet writer come on top of it. `seconds` is the longest that
-    a check may take that stages files, `verdict_seconds` one that does not; without them there is no limit.
+    a check may take that stages files, `verdict_seconds` one that does not; without them there is no limit. With
+    `spare`, the engine of the next check is prepared in the background.
     """
 
     def __init__(
@@ -31,9 +32,10 @@ class DuckdbChecker:
         threads: int = 2,
         seconds: float | None = None,
         verdict_seconds: float | None = None,
+        *,
+        spare: bool = False,
     ) -> None:
-        self._memory = memory
-        self._threads = threads
+        self._connections = Connections(memory, threads, spare=spare)
         self._seconds = seconds
         self._verdict_seconds = verdict_seconds
 
@@ -46,7 +48,7 @@ class DuckdbChecker:
         with (
             temporary_faults(),
             _workspace(job.staging) as work,
-            connect(work, self._memory, self._threads) as connection,
+            self._connections.connect(work) as connection,
             watched(connection, progress, seconds) as told,
         ):
             return Check(job, work, connection, told).run()

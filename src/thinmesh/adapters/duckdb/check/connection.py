@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import threading
+from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,23 +21,52 @@ Connection = Any
 _NUMBER = "file_row_number"
 
 
-@contextmanager
-def connect(work: Path, memory: int, threads: int) -> Iterator[Connection]:
-    """Open a database that may use `memory` bytes and `threads`, and spills into `work`."""
-    settings: dict[str, str | bool | int | float | list[str]] = {
-        "memory_limit": f"{max(memory, 64 << 20) >> 20}MiB",
-        "threads": max(threads, 1),
-        "temp_directory": str(work / "spill"),
-        "autoinstall_known_extensions": False,
-        "autoload_known_extensions": False,
-    }
-    connection = duckdb.connect(":memory:", config=settings)
-    try:
+class Connections:
+    """Gives each check a database of its own, which may use `memory` bytes and `threads`.
+
+    With `spare`, the next one is prepared in the background: to open and close one takes as long as a small check.
+    """
+
+    def __init__(self, memory: int, threads: int, *, spare: bool) -> None:
+        self._settings: dict[str, str | bool | int | float | list[str]] = {
+            "memory_limit": f"{max(memory, 64 << 20) >> 20}MiB",
+            "threads": max(threads, 1),
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+        }
+        self._spare = spare
+        # One at most; a deque is taken from and put to by any thread.
+        self._ready: deque[Connection] = deque(maxlen=1)
+
+    @contextmanager
+    def connect(self, work: Path) -> Iterator[Connection]:
+        """Open a database that nobody has used, and that spills into `work`."""
+        connection = self._taken()
+        try:
+            connection.execute(f"SET temp_directory = {literal(str(work / 'spill'))}")
+            yield connection
+        finally:
+            if self._spare:
+                threading.Thread(target=self._renew, args=(connection,), name="check-spare").start()
+            else:
+                connection.close()
+
+    def _taken(self) -> Connection:
+        try:
+            return self._ready.pop()
+        except IndexError:
+            return self._opened()
+
+    def _opened(self) -> Connection:
+        connection = duckdb.connect(":memory:", config=self._settings)
         # In a Python without a script file (a notebook, a child process) DuckDB draws its progress on the output.
         connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
-        yield connection
-    finally:
-        connection.close()
+        return connection
+
+    def _renew(self, used: Connection) -> None:
+        used.close()
+        if not self._ready:
+            self._ready.append(self._opened())
 
 
 @contextmanager
