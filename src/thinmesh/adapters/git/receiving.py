@@ -129,7 +129,8 @@ class Receiver:
         unpacked = False
         try:
             progress = b"quiet" not in head.capabilities
-            unpacked = await quarantine.unpack(body, reply.tell, limit=self._limit, progress=progress)
+            with translated(self._repository.path, "written"):
+                unpacked = await quarantine.unpack(body, reply.tell, limit=self._limit, progress=progress)
         finally:
             if not unpacked:
                 await self._in_thread(self._leave, context, quarantine)
