@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 
 from thinmesh.interface.documents import encode
 from thinmesh.interface.platform import GitBridge, Platform
+from thinmesh.interface.web import Pages
 from thinmesh.kernel.errors import MeshError
 
 from . import exchange, identity, openapi, operations, product, query
@@ -32,7 +33,8 @@ def create_app(platform: Platform, git: GitBridge | None = None) -> App:
     made = api_of(platform)
     rates: Rates = made.state.rates
     api = BodyLimit(Express(platform, made), _BODY_LIMIT, exempt=product.UPLOADS)
-    return Doorstep(GitDoor(platform, git, rates, api) if git else api, rates)
+    pages = Pages(platform, rates, api)
+    return Doorstep(GitDoor(platform, git, rates, pages) if git else pages, rates)
 
 
 def api_of(platform: Platform | None) -> FastAPI:

@@ -44,8 +44,8 @@ def sign_in(platform: Platform, rates: Rates, request: Request, *, basic: bool, 
     try:
         found = _authenticated(platform, request, basic, door)
     except NotSignedIn as error:
-        # A request without any token was counted at the doorstep.
-        if "authorization" in request.headers:
+        # A request without any credentials was counted at the doorstep.
+        if "authorization" in request.headers or "cookie" in request.headers:
             rates.failed(request.scope, error)
         raise
     rates.signed_in(found.user)

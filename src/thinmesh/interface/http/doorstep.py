@@ -29,6 +29,10 @@ HEADERS = [
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
     (b"referrer-policy", b"no-referrer"),
 ]
+# What a reply carries unless it says otherwise itself.
+_ALWAYS = [*HEADERS, (b"cache-control", b"no-store")]
+# Who shows one of these is counted where it is read.
+_CREDENTIALS = (b"authorization", b"cookie")
 
 
 class StreamBroken(Exception):
@@ -69,8 +73,8 @@ class Doorstep:
                 await problem_response(internal(request), request)(scope, receive, reply)
 
     def _count(self, scope: Scope) -> None:
-        """Count who names no token; who names one is counted where it is read."""
-        if not scope["state"].get(OWNER_STATE) and not any(name == b"authorization" for name, _ in scope["headers"]):
+        """Count who shows no credentials."""
+        if not scope["state"].get(OWNER_STATE) and not any(name in _CREDENTIALS for name, _ in scope["headers"]):
             self._rates.anonymous(scope)
 
 
@@ -87,9 +91,8 @@ class _Reply:
             self.started = True
             headers = list(message.get("headers", ()))
             names = {name.lower() for name, _ in headers}
-            headers += [*HEADERS, (b"x-request-id", self._request.encode())]
-            if b"cache-control" not in names:
-                headers.append((b"cache-control", b"no-store"))
+            headers += [(name, value) for name, value in _ALWAYS if name not in names]
+            headers.append((b"x-request-id", self._request.encode()))
             message = {**message, "headers": headers}
         await self._send(message)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from thinmesh.kernel.audit import Audit
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from thinmesh.kernel.product import DataFile, Product
     from thinmesh.kernel.repository import DataRepository
 
-    from .model import CheckJob, CheckResult, Progress, Snapshot, StagedFile, WarehouseFault
+    from .model import CatalogRecord, CheckJob, CheckResult, Progress, Snapshot, StagedFile, WarehouseFault
 
 
 class Checker(Protocol):
@@ -84,6 +84,28 @@ class Catalog(Protocol):
 
         Safe to call at any time, and to be killed in; what was not taken in is taken in by the next call.
         """
+
+
+class OutsideCatalog(Protocol):
+    """A catalog beside the mesh, told of one product at a time (`deliveries.py` says when, and again after a failure).
+
+    Each call is done when it returns: what was sent was read back and compared. Any call may be repeated.
+    Raises Temporary where a later try can help, Refused where none will until the product changes.
+    """
+
+    name: str
+
+    def put(self, record: CatalogRecord) -> None:
+        """Make the catalog show a product as it stands; a retired one as deprecated. What people wrote there stays."""
+
+    def remove(self, product: str) -> None:
+        """Take away what this mesh put there for a product, and nothing else."""
+
+    def products(self) -> Iterator[str]:
+        """Give the names of all products that this mesh put there."""
+
+    def differences(self, record: CatalogRecord) -> Sequence[str]:
+        """Say where the catalog does not show what `put` would make it show."""
 
 
 class ProductIndex(Protocol):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from thinmesh.kernel.contract import Table
 from thinmesh.kernel.errors import Violation
+from thinmesh.kernel.product import Product
 
 # Told what is being done, how much of it is done, and of how much (0: not known). Bytes.
 Progress = Callable[[str, int, int], None]
@@ -189,6 +190,24 @@ class ProductView:
     links: Mapping[str, str]
     etag: str
     publication: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogRecord:
+    """What catalogs outside the mesh are told of a product: metadata, and nothing of closed data.
+
+    `contract` is the ODCS document. `quality` is that of the latest publication and `rows` counts those of each table:
+    empty where the data is closed. `inputs` are the tables of the products that it is made from, by product.
+    `members` are the users of the owner team; `url` is where people reach this mesh, None where nobody said.
+    """
+
+    product: Product
+    contract: bytes
+    quality: Mapping[str, Any] = field(default_factory=dict)
+    rows: Mapping[str, int | None] = field(default_factory=dict)
+    inputs: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    members: tuple[str, ...] = ()
+    url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,61 @@
+"""The ASGI layer of the pages: what is a page's address is answered here, all else is the API's."""
+
+from __future__ import annotations
+
+import re
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+
+from thinmesh.interface.http.doorstep import App, Receive, Scope, Send, request_id
+from thinmesh.interface.http.problems import internal, of_http_exception
+from thinmesh.interface.http.rates import Rates
+from thinmesh.interface.platform import Platform
+from thinmesh.kernel.errors import MeshError
+
+from . import assets, product, search, signing_in
+from .visit import Page, Site, route
+
+# The first step of every page's address. The API's planes, git and the documents have others.
+_PAGES = re.compile(r"/(?:$|(?:assets|products|sign-in|sign-out|query|teams|requests|status|new)(?:/|$))")
+PAGES: tuple[Page, ...] = (*search.PAGES, *product.PAGES)
+
+
+class Pages:
+    """Answers the pages of a platform, and hands every other request on."""
+
+    def __init__(self, platform: Platform, rates: Rates, api: App) -> None:
+        self._api = api
+        site = Site(platform, rates)
+        self._pages = Starlette(
+            routes=[assets.ROUTE, *signing_in.routes(site), *(route(site, page) for page in PAGES)],
+            exception_handlers={Exception: _unexpected, 404: _unknown, 405: _unknown},
+        )
+        # Starlette would redirect an address with a slash too many to a host that the request names.
+        self._pages.router.redirect_slashes = False
+        self._pages.state.site = site
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] == "http" and _PAGES.match(scope["path"]):
+            await self._pages(scope, receive, send)
+        else:
+            await self._api(scope, receive, send)
+
+
+async def _unexpected(request: Request, _: Exception) -> Response:
+    return _error(request, internal(request_id(request.scope)))
+
+
+async def _unknown(request: Request, error: Exception) -> Response:
+    status = getattr(error, "status_code", 404)
+    made = _error(request, of_http_exception(error, request.url.path))  # type: ignore[arg-type]
+    if status == 405:
+        made.headers.update(getattr(error, "headers", None) or {})
+    return made
+
+
+def _error(request: Request, error: MeshError) -> Response:
+    site: Site = request.app.state.site
+    return site.error(request, error)

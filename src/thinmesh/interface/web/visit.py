@@ -1,0 +1,143 @@
+"""One request for a page: who makes it, what they typed, and the ways to answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import FormData, UploadFile
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from thinmesh.interface.http.rates import Rates
+from thinmesh.interface.platform import Platform
+from thinmesh.kernel.errors import Malformed, MeshError, NotSignedIn, TooLarge
+from thinmesh.kernel.policy import Principal
+
+from . import session
+from .rendering import Rendering
+
+# What a person types into one form; a README or a descriptor is the longest.
+_FORM_BYTES = 4 << 20
+_FIELDS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A request of a signed-in person: `form` holds what they typed, the empty mapping where nothing was sent."""
+
+    site: Site
+    request: Request
+    caller: Principal
+    form: Mapping[str, str]
+
+    @property
+    def platform(self) -> Platform:
+        """Give the platform."""
+        return self.site.platform
+
+    @property
+    def partial(self) -> bool:
+        """Tell whether the page is there already, and asks for a piece of itself."""
+        return "hx-request" in self.request.headers
+
+    def given(self, name: str, default: str = "") -> str:
+        """Give a parameter of the address."""
+        return self.request.query_params.get(name, default)
+
+    def path(self, name: str) -> str:
+        """Give a part of the address's path."""
+        found: str = self.request.path_params[name]
+        return found
+
+    def page(self, template: str, status: int = 200, **values: Any) -> Response:
+        """Answer with a page."""
+        return self.site.rendering.response(self.request, template, status, caller=self.caller, **values)
+
+    def go(self, address: str) -> Response:
+        """Send the browser on, after something was done: a reload does not do it again."""
+        return Response(headers={"HX-Redirect": address}) if self.partial else RedirectResponse(address, 303)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """An address and what answers it, in a thread of its own, for whoever is signed in."""
+
+    path: str
+    answer: Callable[[Visit], Response]
+    methods: Sequence[str] = ("GET",)
+
+
+class Site:
+    """What all pages share."""
+
+    def __init__(self, platform: Platform, rates: Rates) -> None:
+        self.platform = platform
+        self.rates = rates
+        self.rendering = Rendering()
+
+    @property
+    def secure(self) -> bool:
+        """Tell whether people reach the server over TLS, so that the cookie must not go any other way."""
+        return str(self.platform.settings.server.url or "").startswith("https:")
+
+    def error(self, request: Request, error: MeshError, caller: Principal | None = None) -> Response:
+        """Answer with a page that says what is wrong, and what to do now."""
+        return self.rendering.response(request, "error.html", error.status, caller=caller, error=error)
+
+    def sign_in(self, request: Request, error: NotSignedIn, form: Mapping[str, str]) -> Response:
+        """Ask to sign in, and keep what was typed: it is sent again afterwards."""
+        back = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        told = error.detail if session.COOKIE in request.cookies else ""
+        return self.rendering.response(
+            request, "sign_in.html", error.status, caller=None, next=back, typed=form, told=told
+        )
+
+
+def route(site: Site, page: Page) -> Route:
+    """Make the route of a page."""
+
+    async def answer(request: Request) -> Response:
+        form: Mapping[str, str] = {}
+        caller: Principal | None = None
+        try:
+            session.require_own(request)
+            form = await read_form(request)
+            caller = session.caller_of(site.platform, site.rates, request)
+            visit = Visit(site, request, caller, form)
+            return await run_in_threadpool(page.answer, visit)
+        except NotSignedIn as error:
+            return site.sign_in(request, error, form)
+        except MeshError as error:
+            return site.error(request, error, caller)
+
+    return Route(page.path, answer, methods=list(page.methods))
+
+
+async def read_form(request: Request) -> Mapping[str, str]:
+    """Read what was typed: texts alone. Raises Malformed, TooLarge."""
+    if request.method in {"GET", "HEAD"}:
+        return {}
+    if int(request.headers.get("content-length") or 0) > _FORM_BYTES:
+        raise TooLarge("More was typed than a form takes.", help="Use the command line or the API for long texts.")
+    try:
+        form: FormData = await request.form(max_files=0, max_fields=_FIELDS)
+    except Exception as error:  # whatever the parser makes of a broken body
+        raise Malformed("What the form sent cannot be read.", help="Reload the page and try again.") from error
+    return {name: value for name, value in form.items() if not isinstance(value, UploadFile)}
+
+
+def local(address: str) -> str:
+    """Give an address of our own pages as it is, and the start page for any other: links may carry anything."""
+    parts = urlsplit(address)
+    plain = address.startswith("/") and not address.startswith(("//", "/\\")) and address.isprintable()
+    return address if plain and not parts.scheme and not parts.netloc else "/"
+
+
+def segment(text: str) -> str:
+    """Write a text as one step of an address."""
+    return quote(text, safe="")
