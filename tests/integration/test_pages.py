@@ -63,6 +63,15 @@ def test_the_api_takes_no_cookie(mesh):
     assert visitor(url, token).get("/product/v1/products").status_code == 401
 
 
+def test_the_api_keeps_its_addresses_beside_the_pages(mesh):
+    url, token = mesh
+    signed = {"Authorization": f"Bearer {token}"}
+    ran = httpx.post(f"{url}/query/v1/statements", json={"sql": "SELECT 1 AS one"}, headers=signed)
+    assert (ran.status_code, ran.json()["rows"]) == (200, [[1]])
+    for path in ("/query/v1/statements", "/query/v1/tables", "/query/v1/openapi.json", "/query/v1/nothing"):
+        assert "json" in httpx.get(url + path, headers=signed).headers["content-type"]
+
+
 @pytest.mark.parametrize(
     "next", ["//evil.example", "https://evil.example/", "/\\evil.example", "javascript:alert(1)", "/a\nb"]
 )

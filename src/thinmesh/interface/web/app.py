@@ -17,8 +17,8 @@ from thinmesh.kernel.errors import MeshError
 from . import assets, product, search, signing_in
 from .visit import Page, Site, route
 
-# The first step of every page's address. The API's planes, git and the documents have others.
-_PAGES = re.compile(r"/(?:$|(?:assets|products|sign-in|sign-out|query|teams|requests|status|new)(?:/|$))")
+# The first step of every page's address. Git and the documents have others, and so have the API's planes but one.
+_PAGES = re.compile(r"/(?:$|(?:assets|products|sign-in|sign-out|query(?!/v\d)|teams|requests|status|new)(?:/|$))")
 PAGES: tuple[Page, ...] = (*search.PAGES, *product.PAGES)
 
 
