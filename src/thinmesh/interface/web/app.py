@@ -14,12 +14,19 @@ from thinmesh.interface.http.rates import Rates
 from thinmesh.interface.platform import Platform
 from thinmesh.kernel.errors import MeshError
 
-from . import assets, product, search, signing_in
+from . import access, assets, product, search, signing_in, status, teams
 from .visit import Page, Site, route
 
-# The first step of every page's address. Git and the documents have others, and so have the API's planes but one.
-_PAGES = re.compile(r"/(?:$|(?:assets|products|sign-in|sign-out|query(?!/v\d)|teams|requests|status|new)(?:/|$))")
-PAGES: tuple[Page, ...] = (*search.PAGES, *product.PAGES)
+_PAGES = re.compile(
+    r"/(?:$|(?:assets|products|sign-in|sign-out|query(?!/v1(?:/|$))|teams|tokens|requests|status|new)(?:/|$))"
+)
+PAGES: tuple[Page, ...] = (
+    *search.PAGES,
+    *product.PAGES,
+    *access.PAGES,
+    *teams.PAGES,
+    *status.PAGES,
+)
 
 
 class Pages:

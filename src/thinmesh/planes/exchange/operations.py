@@ -161,6 +161,15 @@ class Exchange:
         """List grants in force, the newest request first: the caller's and their teams', and those they decide."""
         return self._list(caller, product, self._now(), limit, cursor)
 
+    def decides(self, caller: Principal, product: str) -> bool:
+        """Tell whether the caller decides who reads a product; of one that is not there nobody does."""
+        with self._database.read() as tx:
+            try:
+                facts = self._products.facts(tx, product)
+            except NotFound:
+                return False
+        return self._policy.allows(caller, Action.DECIDE_ACCESS, facts)
+
     def events(self, caller: Principal, after: str | None = None, limit: int | None = None) -> Page:
         """Give events after the one with that id, the oldest first: of all products, and of the caller's own requests.
 
