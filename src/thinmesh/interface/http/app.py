@@ -33,7 +33,7 @@ def create_app(platform: Platform, git: GitBridge | None = None) -> App:
     made = api_of(platform)
     rates: Rates = made.state.rates
     api = BodyLimit(Express(platform, made), _BODY_LIMIT, exempt=product.UPLOADS)
-    pages = Pages(platform, rates, api)
+    pages = Pages(platform, rates, made.state.turns, api)
     return Doorstep(GitDoor(platform, git, rates, pages) if git else pages, rates)
 
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 
+from thinmesh.interface.platform import Platform
 from thinmesh.kernel.errors import Malformed, Unsupported
+from thinmesh.kernel.policy import Principal
 
 from . import schemas
 from .auth import Caller, ThePlatform
@@ -189,6 +193,10 @@ def publications(
     return json_reply(platform.products.publications(caller, product, limit, cursor))
 
 
+def _publisher(platform: Platform, caller: Principal, product: str) -> Callable[[], None]:
+    return partial(platform.products.require_publisher, caller, product)
+
+
 @router.post(
     "/products/{product}/publications",
     dependencies=[KEYED_UPLOAD],
@@ -209,7 +217,7 @@ async def publish(
     201: published; 200: the same content is there already. All tables appear at once, or none. Checks take turns
     between users; one may take 10 minutes, and hanging up ends it.
     """
-    async with uploads(request, platform, caller, product) as files:
+    async with uploads(request, platform, caller, _publisher(platform, caller, product)) as files:
         content = await in_thread(lambda: digest_of(files)) if "idempotency-key" in request.headers else b""
 
         async def act() -> Response:
@@ -231,7 +239,7 @@ async def check(request: Request, platform: ThePlatform, caller: Caller, product
 
     Checks take turns between users; one may take 2 minutes, and hanging up ends it.
     """
-    async with uploads(request, platform, caller, product) as files:
+    async with uploads(request, platform, caller, _publisher(platform, caller, product)) as files:
         return json_reply(
             await in_turn(request, caller, lambda told: platform.products.check(caller, product, files, told))
         )

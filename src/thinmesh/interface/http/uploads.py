@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 _MAX_FILES = 1000
 _MAX_NAME = 200
+# What is typed beside the files of a form, all of it.
+_MAX_TEXT = 4 << 20
 # What is held in memory before it is written, off the event loop.
 _BUFFER = 1 << 20
 # The database, the log and what runs need some of the disk to go on: so much, or a part of a small disk, is left alone.
@@ -45,13 +47,20 @@ _HELP = "Send each file as a part of multipart/form-data: curl -F file=@weather.
 
 
 @asynccontextmanager
-async def uploads(request: Request, platform: Platform, caller: Principal, product: str) -> AsyncIterator[list[Upload]]:
+async def uploads(
+    request: Request,
+    platform: Platform,
+    caller: Principal,
+    require: Callable[[], None],
+    texts: dict[str, str] | None = None,
+) -> AsyncIterator[list[Upload]]:
     """Receive the files of a multipart request into a folder of their own, which is gone afterwards.
 
-    Raises, before anything is read, what keeps the caller from publishing to the product; Unsupported, Malformed or
-    TooLarge for a request that is not what it should be, Temporary on a full disk.
+    `texts` takes the parts that are no files, where such may come: a browser's form has both. `require` raises, before
+    anything is read, what keeps the caller from handing files in. Raises Unsupported, Malformed or TooLarge for a
+    request that is not what it should be, Temporary on a full disk.
     """
-    await run_in_threadpool(platform.products.require_publisher, caller, product)
+    await run_in_threadpool(require)
     require_plain(request)
     boundary = _boundary(request)
     room = _Room(platform.home / "run", platform.settings.server.max_upload)
@@ -59,7 +68,7 @@ async def uploads(request: Request, platform: Platform, caller: Principal, produ
     folder = Path(await run_in_threadpool(tempfile.mkdtemp, prefix="upload-", dir=room.folder))
     try:
         with turns_of(request).present(caller.user):
-            yield await _receive(request, boundary, folder, room)
+            yield await _receive(request, boundary, _Form(folder, texts), room)
     finally:
         with CancelScope(shield=True):
             await run_in_threadpool(shutil.rmtree, folder, ignore_errors=True)
@@ -205,8 +214,7 @@ class _Room:
             )
 
 
-async def _receive(request: Request, boundary: bytes, folder: Path, room: _Room) -> list[Upload]:
-    form = _Form(folder)
+async def _receive(request: Request, boundary: bytes, form: _Form, room: _Room) -> list[Upload]:
     total = 0
     try:
         parser = MultipartParser(boundary, form.callbacks())
@@ -228,7 +236,7 @@ async def _receive(request: Request, boundary: bytes, folder: Path, room: _Room)
         form.close()
     if not form.ended:
         raise Malformed("The multipart body ends in the middle of a part.", help=_HELP)
-    if not form.uploads:
+    if not form.uploads and form.texts is None:
         raise Malformed("The request holds no file.", help=_HELP)
     return form.uploads
 
@@ -236,8 +244,11 @@ async def _receive(request: Request, boundary: bytes, folder: Path, room: _Room)
 class _Form:
     """Collects what the parser reports. Callbacks run on the event loop and only buffer; `flush` writes."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, texts: dict[str, str] | None) -> None:
         self._folder = folder
+        self.texts = texts
+        self._text: tuple[str, bytearray] | None = None
+        self._text_bytes = 0
         self._pending: list[tuple[int, bytes]] = []
         self._files: dict[int, BinaryIO] = {}
         self._field = b""
@@ -256,6 +267,7 @@ class _Form:
             "on_header_end": self._header_end,
             "on_headers_finished": self._named,
             "on_part_data": self._data,
+            "on_part_end": self._part_end,
             "on_end": self._end,
         }
 
@@ -290,7 +302,11 @@ class _Form:
         self._field = self._value = b""
 
     def _named(self) -> None:
-        name = _file_name(self._headers.get(b"content-disposition", b""))
+        disposition = self._headers.get(b"content-disposition", b"")
+        name = _file_name(disposition)
+        if name is None and self.texts is not None:
+            self._text = (_field_name(disposition), bytearray())
+            return
         if name is None:
             raise Malformed("A part of the request has no file name.", help=_HELP)
         if len(self.uploads) >= _MAX_FILES:
@@ -301,11 +317,28 @@ class _Form:
         self._pending.append((len(self.uploads) - 1, b""))
 
     def _data(self, data: bytes, start: int, end: int) -> None:
+        if self._text is not None:
+            self._text_bytes += end - start
+            if self._text_bytes > _MAX_TEXT:
+                raise TooLarge("More was typed than a form takes.", help="Use the command line for long texts.")
+            self._text[1].extend(data[start:end])
+            return
         self._pending.append((len(self.uploads) - 1, data[start:end]))
         self.held += end - start
 
+    def _part_end(self) -> None:
+        if self._text is not None and self.texts is not None:
+            name, value = self._text
+            self.texts[name] = value.decode("utf-8", "replace")
+            self._text = None
+
     def _end(self) -> None:
         self.ended = True
+
+
+def _field_name(header: bytes) -> str:
+    found = parse_options_header(header)[1].get(b"name", b"")
+    return found.decode("utf-8", "replace")
 
 
 def _file_name(header: bytes) -> str | None:

@@ -11,10 +11,11 @@ from starlette.responses import Response
 from thinmesh.interface.http.doorstep import App, Receive, Scope, Send, request_id
 from thinmesh.interface.http.problems import internal, of_http_exception
 from thinmesh.interface.http.rates import Rates
+from thinmesh.interface.http.uploads import Turns
 from thinmesh.interface.platform import Platform
 from thinmesh.kernel.errors import MeshError
 
-from . import access, assets, product, search, signing_in, status, teams
+from . import access, assets, handing_in, product, search, signing_in, status, teams
 from .visit import Page, Site, route
 
 _PAGES = re.compile(
@@ -23,6 +24,7 @@ _PAGES = re.compile(
 PAGES: tuple[Page, ...] = (
     *search.PAGES,
     *product.PAGES,
+    *handing_in.PAGES,
     *access.PAGES,
     *teams.PAGES,
     *status.PAGES,
@@ -32,7 +34,7 @@ PAGES: tuple[Page, ...] = (
 class Pages:
     """Answers the pages of a platform, and hands every other request on."""
 
-    def __init__(self, platform: Platform, rates: Rates, api: App) -> None:
+    def __init__(self, platform: Platform, rates: Rates, turns: Turns, api: App) -> None:
         self._api = api
         site = Site(platform, rates)
         self._pages = Starlette(
@@ -42,6 +44,7 @@ class Pages:
         # Starlette would redirect an address with a slash too many to a host that the request names.
         self._pages.router.redirect_slashes = False
         self._pages.state.site = site
+        self._pages.state.turns = turns
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -14,9 +15,11 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from thinmesh.interface.http.rates import Rates
+from thinmesh.interface.http.uploads import in_turn, uploads
 from thinmesh.interface.platform import Platform
 from thinmesh.kernel.errors import Malformed, MeshError, NotSignedIn, TooLarge
 from thinmesh.kernel.policy import Principal
+from thinmesh.planes.product.model import Progress, Upload, no_progress
 
 from . import session
 from .rendering import Rendering
@@ -28,12 +31,17 @@ _FIELDS = 500
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """A request of a signed-in person: `form` holds what they typed, the empty mapping where nothing was sent."""
+    """A request of a signed-in person.
+
+    `form` holds what they typed, nothing where nothing was sent; `files` what they handed in, gone after the answer.
+    """
 
     site: Site
     request: Request
     caller: Principal
     form: Mapping[str, str]
+    files: Sequence[Upload] = ()
+    progress: Progress = no_progress
 
     @property
     def platform(self) -> Platform:
@@ -65,11 +73,15 @@ class Visit:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """An address and what answers it, in a thread of its own, for whoever is signed in."""
+    """An address and what answers it, in a thread of its own, for whoever is signed in.
+
+    `takes_files` makes it one that files are handed in to: it is asked first, and raises for who may not.
+    """
 
     path: str
     answer: Callable[[Visit], Response]
     methods: Sequence[str] = ("GET",)
+    takes_files: Callable[[Visit], None] | None = None
 
 
 class Site:
@@ -106,16 +118,35 @@ def route(site: Site, page: Page) -> Route:
         caller: Principal | None = None
         try:
             session.require_own(request)
-            form = await read_form(request)
+            if page.takes_files is None:
+                form = await read_form(request)
             caller = session.caller_of(site.platform, site.rates, request)
             visit = Visit(site, request, caller, form)
-            return await run_in_threadpool(page.answer, visit)
+            if page.takes_files is None:
+                return await run_in_threadpool(page.answer, visit)
+            return await _with_files(visit, page)
         except NotSignedIn as error:
             return site.sign_in(request, error, form)
         except MeshError as error:
             return site.error(request, error, caller)
 
     return Route(page.path, answer, methods=list(page.methods))
+
+
+async def _with_files(visit: Visit, page: Page) -> Response:
+    """Take the files, then answer once it is the caller's turn: what is checked takes turns with all other checks."""
+    texts: dict[str, str] = {}
+    require = page.takes_files or _anybody
+    async with uploads(visit.request, visit.platform, visit.caller, partial(require, visit), texts) as files:
+        given = replace(visit, form=texts, files=files)
+        answered: Response = await in_turn(
+            visit.request, visit.caller, lambda told: page.answer(replace(given, progress=told))
+        )
+        return answered
+
+
+def _anybody(_: Visit) -> None:
+    pass
 
 
 async def read_form(request: Request) -> Mapping[str, str]:

@@ -176,6 +176,18 @@ class Checked:
 
 
 @dataclass(frozen=True, slots=True)
+class Inspected:
+    """What files hold that belong to no product yet.
+
+    For each table its `document` (as a descriptor would declare it), the columns' `types`, `rows`, the `keys` that
+    would do, and `notes`.
+    """
+
+    tables: Mapping[str, Mapping[str, Any]]
+    violations: tuple[Violation, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ProductView:
     """What `show` tells of a product."""
 

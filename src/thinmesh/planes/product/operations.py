@@ -18,9 +18,11 @@ from .backend import Backends
 from .finding import facts, live_product, unknown
 from .model import (
     Checked,
+    CheckedTable,
     CheckResult,
     Condition,
     ContractDocument,
+    Inspected,
     ProductView,
     Progress,
     Published,
@@ -68,6 +70,16 @@ class Products:
     ) -> Checked:
         """Check files against a product's contract, and change nothing."""
         return checked(self._publishing.check(caller, product, uploads, progress))
+
+    def inspect(self, caller: Principal, uploads: Sequence[Upload], progress: Progress = no_progress) -> Inspected:
+        """Infer the tables of files, as the first publication of a product would, and keep nothing."""
+        self.require_newcomer(caller)
+        found = self._publishing.inspect(uploads, progress)
+        return Inspected({each.table.name: _inferred_view(each) for each in found.tables}, found.violations)
+
+    def require_newcomer(self, caller: Principal) -> None:
+        """Ask what a first product asks before its domain and team are known. Raises NotAllowed."""
+        self._backends.policy.require(caller, Action.CREATE_TEAM)
 
     def require_publisher(self, caller: Principal, product: str) -> None:
         """Ask what a publication asks first, before its files are handed in. Raises NotFound, Retired, NotAllowed."""
@@ -236,6 +248,21 @@ def checked(result: CheckResult) -> Checked:
             for found in result.tables
         },
     )
+
+
+def _inferred_view(found: CheckedTable) -> Mapping[str, Any]:
+    from thinmesh.kernel.table_documents import table_document
+
+    document = table_document(found.table)
+    for column in document["columns"]:
+        column.pop("id", None)  # of this inference alone
+    return {
+        "document": document,
+        "types": [column.result_type for column in found.table.columns],
+        "rows": found.rows,
+        "keys": list(found.suggested_keys),
+        "notes": list(found.widened),
+    }
 
 
 def document_of(product: Product) -> Mapping[str, Any]:

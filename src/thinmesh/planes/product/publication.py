@@ -19,7 +19,7 @@ from thinmesh.kernel.product import Product, TableState
 from .backend import Backends
 from .finding import facts, live_product
 from .loading import Prepared, Source, TableChange, discard, prepare, rehearse
-from .model import CheckedTable, CheckResult, Progress, Upload
+from .model import CheckedTable, CheckJob, CheckResult, Progress, TableInput, Upload
 from .registration import ATTEMPTS, Stale, actor_of, audited, refused, signature_of
 from .sources import by_table, csv_paths, digest, fits_git
 
@@ -52,6 +52,12 @@ class Publishing:
         ]
         found = rehearse(self._backends, caller, current, _contracts(current), changes, progress)
         return replace(found, tables=tuple(_with_notes(current, table) for table in found.tables))
+
+    def inspect(self, uploads: Sequence[Upload], progress: Progress) -> CheckResult:
+        """Infer the tables of files that belong to no product yet."""
+        files = by_table(uploads)
+        inputs = tuple(TableInput(table, None, tuple(each)) for table, each in files.items())
+        return self._backends.checker.check(CheckJob(tables=inputs, max_bytes=self._backends.max_bytes), progress)
 
     def publish(
         self, caller: Principal, name: str, uploads: Sequence[Upload], mode: str, again: bool, progress: Progress

@@ -1,0 +1,192 @@
+"""`/new` and `/products/{product}/publish`: from a CSV in the browser to a product, and new data for one."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import PurePosixPath
+from typing import Any
+
+from starlette.responses import Response
+
+from thinmesh.kernel.errors import Malformed, MeshError, Refused
+from thinmesh.kernel.names import legal_name
+from thinmesh.planes.product.model import Upload
+
+from .visit import Page, Visit, segment
+
+_ENDINGS = (".csv.gz", ".csv.zst", ".csv", ".parquet")
+# Wider tables are shown, and described later in their descriptor: a form of thousands of fields helps nobody.
+_EDITED = 200
+_NAME = re.compile(r"[a-z_][a-z0-9_]*")
+
+
+def form(visit: Visit) -> Response:
+    """Show the empty form."""
+    return _form(visit, {})
+
+
+def inspect(visit: Visit) -> Response:
+    """Show what the files hold, to be renamed and described."""
+    try:
+        found = visit.platform.products.inspect(visit.caller, _named(visit.files), visit.progress)
+    except MeshError as error:
+        return visit.page("handing_in_faults.html", error=error, violations=())
+    if found.violations:
+        return visit.page("handing_in_faults.html", error=None, violations=found.violations)
+    tables = [
+        {**table, "name": name, "text": json.dumps(table["document"]), "edited": len(table["types"]) <= _EDITED}
+        for name, table in found.tables.items()
+    ]
+    return visit.page("handing_in_tables.html", tables=tables, suggested=next(iter(found.tables), ""))
+
+
+def register(visit: Visit) -> Response:
+    """Register the product and publish its files."""
+    products = visit.platform.products
+    try:
+        if not visit.files:
+            raise Malformed("No file was handed in.", help="Drop a CSV or a Parquet file.")
+        tables = _tables(visit.form)
+        # A product is not made for files that cannot be read.
+        found = products.inspect(visit.caller, _named(visit.files), visit.progress)
+        if found.violations:
+            raise Refused("The files cannot be taken as they are.", violations=found.violations)
+        renamed = {old: new for old, (new, _) in tables.items()}
+        descriptor: dict[str, Any] = {
+            name: visit.form.get(name, "").strip() for name in ("name", "domain", "description", "owner", "access")
+        }
+        descriptor = {name: value for name, value in descriptor.items() if value}
+        if any(document for _, document in tables.values()):
+            descriptor["tables"] = {name: document for name, document in tables.values() if document}
+        made = products.register(visit.caller, json.dumps(descriptor).encode())
+    except MeshError as error:
+        return _refused(visit, error)
+    name = made.product["name"]
+    try:
+        products.publish(visit.caller, name, _named(visit.files, renamed), progress=visit.progress)
+    except MeshError as error:
+        return _refused(visit, error, registered=name)
+    return visit.go(f"/products/{segment(name)}")
+
+
+def publish_form(visit: Visit) -> Response:
+    """Show the form for new data of a product."""
+    return _publish_page(visit, None)
+
+
+def publish(visit: Visit) -> Response:
+    """Publish files to a product."""
+    name, mode = visit.path("product"), visit.form.get("mode", "replace")
+    try:
+        visit.platform.products.publish(visit.caller, name, _named(visit.files), mode, progress=visit.progress)
+    except MeshError as error:
+        if visit.partial:
+            return visit.page("handing_in_faults.html", error=error, violations=error.violations)
+        return _publish_page(visit, error)
+    return visit.go(f"/products/{segment(name)}")
+
+
+def _form(visit: Visit, typed: Mapping[str, str], error: MeshError | None = None, registered: str = "") -> Response:
+    teams = [visit.platform.identity.team(visit.caller, name) for name in sorted(visit.caller.teams)]
+    status = error.status if error else 200
+    return visit.page("new.html", status, teams=teams, typed=typed, error=error, registered=registered)
+
+
+def _refused(visit: Visit, error: MeshError, registered: str = "") -> Response:
+    if visit.partial:
+        return visit.page("handing_in_faults.html", error=error, violations=error.violations, registered=registered)
+    return _form(visit, visit.form, error, registered)
+
+
+def _publish_page(visit: Visit, error: MeshError | None) -> Response:
+    name = visit.path("product")
+    visit.platform.products.require_publisher(visit.caller, name)
+    shown = visit.platform.products.show(visit.caller, name)
+    return visit.page("publish.html", error.status if error else 200, shown=shown, product=shown.product, error=error)
+
+
+def _named(files: Sequence[Upload], renamed: Mapping[str, str] | None = None) -> list[Upload]:
+    """Name each file as a table: people's files are called `My Data (2).csv`."""
+    found = []
+    for file in files:
+        name = PurePosixPath(file.name).name
+        ending = next((each for each in _ENDINGS if name.lower().endswith(each)), None)
+        if ending is None:
+            found.append(file)  # the operation says what is wrong with it
+            continue
+        table = legal_name(name[: -len(ending)])
+        found.append(replace(file, name=(renamed or {}).get(table, table) + ending))
+    return found
+
+
+def _tables(form: Mapping[str, str]) -> dict[str, tuple[str, dict[str, Any] | None]]:
+    """Read what became of each inferred table: its new name, and a contract where anything of it was said.
+
+    A table of which nothing was said stays inferred: later data may widen it.
+    """
+    found: dict[str, tuple[str, dict[str, Any] | None]] = {}
+    for number in range(len(form)):
+        text = form.get(f"table.{number}")
+        if text is None:
+            break
+        table = _document(text)
+        old = str(form.get(f"table.{number}.was", ""))
+        name = form.get(f"table.{number}.name", "").strip() or old
+        found[old] = (name, _said(table, form, number))
+    return found
+
+
+def _document(text: str) -> dict[str, Any]:
+    try:
+        found = json.loads(text)
+        columns = found["columns"]
+        plain = all(isinstance(column["name"], str) for column in columns)
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise Malformed("The form was changed on its way.", help="Choose the file again.") from error
+    if not plain:
+        raise Malformed("The form was changed on its way.", help="Choose the file again.")
+    document: dict[str, Any] = found
+    return document
+
+
+def _said(table: dict[str, Any], form: Mapping[str, str], number: int) -> dict[str, Any] | None:
+    """Put what was typed into a table's document; None where nothing was."""
+    said = False
+    table.pop("inferred", None)  # what a person describes is declared
+    description = form.get(f"table.{number}.description", "").strip()
+    if description:
+        table["description"], said = description, True
+    names = {}
+    for place, column in enumerate(table["columns"]):
+        base = f"table.{number}.{place}"
+        name, about = form.get(f"{base}.name", "").strip(), form.get(f"{base}.description", "").strip()
+        names[column["name"]] = name or column["name"]
+        if name and name != column["name"]:
+            column.setdefault("physicalName", column["name"])
+            column["name"], said = name, True
+        if about:
+            column["description"], said = about, True
+    key = form.get(f"table.{number}.key", "")
+    if key in names:
+        table["primaryKey"], said = [names[key]], True
+    return table if said else None
+
+
+def _may_begin(visit: Visit) -> None:
+    visit.platform.products.require_newcomer(visit.caller)
+
+
+def _may_publish(visit: Visit) -> None:
+    visit.platform.products.require_publisher(visit.caller, visit.path("product"))
+
+
+PAGES = (
+    Page("/new", form),
+    Page("/new", register, ("POST",), _may_begin),
+    Page("/new/inspect", inspect, ("POST",), _may_begin),
+    Page("/products/{product}/publish", publish_form),
+    Page("/products/{product}/publish", publish, ("POST",), _may_publish),
+)

@@ -1,0 +1,159 @@
+"""From a CSV in the browser to a product: what is shown, what is registered, and what is kept out."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from .running import cli_json, make_home, register, up
+from .test_pages import visitor
+
+CSV = b"Id,Wind Speed,note\n1,2.5,a\n2,3.5,\n"
+HOSTILE = '<img src=x onerror="alert(1)">'
+
+
+@pytest.fixture(scope="module")
+def mesh(tmp_path_factory):
+    home, _ = make_home(tmp_path_factory.mktemp("handing_in"))
+    for user in ("olga", "carl"):
+        cli_json("user", "add", user, home=home)
+    cli_json("team", "create", "sky", "--domain", "aviation", "--as", "olga", home=home)
+    register(home, "owned", owner="sky")
+    tokens = {user: cli_json("token", "new", user, home=home)["token"] for user in ("olga", "carl")}
+    reader = cli_json("token", "new", "olga", "--scope", "read", home=home)["token"]
+    with up(home) as url:
+        clients = {user: visitor(url, token) for user, token in {**tokens, "reader": reader}.items()}
+        yield clients, home
+        for client in clients.values():
+            client.close()
+
+
+def inspected(client, name: str = "My Wind (2).csv", content: bytes = CSV):
+    return client.post("/new/inspect", files={"file": (name, content)}, headers={"HX-Request": "true"})
+
+
+def hidden(page: str) -> dict[str, str]:
+    """Give the fields of the found tables as a browser sends them."""
+    from html import unescape
+
+    inputs = re.findall(r"<input ([^>]*)>", page)
+    fields = [dict(re.findall(r'([a-z]+)="([^"]*)"', each)) for each in inputs]
+    return {unescape(each["name"]): unescape(each.get("value", "")) for each in fields if "name" in each}
+
+
+def test_a_dropped_csv_shows_its_tables_and_becomes_a_product(mesh):
+    clients, home = mesh
+    found = inspected(clients["olga"])
+    assert found.status_code == 200
+    fields = hidden(found.text)
+    assert fields["table.0.was"] == "my_wind_2"
+    assert "Wind Speed" in found.text
+    fields |= {"table.0.name": "wind", "table.0.description": "One row per hour", "table.0.1.description": "m/s"}
+    fields |= {"name": "winds", "domain": "aviation", "description": "Wind of everywhere", "owner": "sky"}
+    done = clients["olga"].post("/new", data=fields, files={"file": ("My Wind (2).csv", CSV)})
+    assert (done.status_code, done.headers.get("location")) == (303, "/products/winds")
+    shown = cli_json("show", "winds", home=home)
+    table = shown["product"]["tables"]["wind"]
+    assert table["description"] == "One row per hour"
+    assert [column["name"] for column in table["columns"]] == ["id", "wind_speed", "note"]
+    assert table["columns"][1]["description"] == "m/s"
+    assert table["inferred"] is False
+    rows = cli_json("query", "select id, wind_speed from winds.wind order by 1", home=home, code=0)["rows"]
+    assert rows == [[1, 2.5], [2, 3.5]]
+
+
+def test_a_file_of_which_nothing_is_said_stays_inferred(mesh):
+    clients, home = mesh
+    fields = hidden(inspected(clients["olga"], "plain.csv").text)
+    fields |= {"name": "plain", "domain": "aviation", "description": "Plain", "owner": "sky"}
+    assert clients["olga"].post("/new", data=fields, files={"file": ("plain.csv", CSV)}).status_code == 303
+    assert cli_json("show", "plain", home=home)["product"]["tables"]["plain"]["inferred"] is True
+
+
+def test_without_a_script_the_form_alone_makes_a_product(mesh):
+    clients, home = mesh
+    fields = {"name": "bare", "domain": "aviation", "description": "Bare", "owner": "sky", "access": "request"}
+    assert clients["olga"].post("/new", data=fields, files={"file": ("bare.csv", CSV)}).status_code == 303
+    assert cli_json("show", "bare", home=home)["product"]["access"] == "request"
+
+
+@pytest.mark.parametrize(
+    ("typed", "files", "told"),
+    [
+        ({}, {"file": ("t.csv", CSV)}, "name"),
+        ({"name": "Bad Name", "domain": "aviation", "description": "x"}, {"file": ("t.csv", CSV)}, "Bad Name"),
+        ({"name": "other", "domain": "aviation", "description": "x"}, {"file": ("t.txt", b"x")}, "t.txt"),
+        ({"name": "other", "domain": "aviation", "description": "x", "table.0": "{"}, {"file": ("t.csv", CSV)}, "form"),
+        (
+            {"name": "other", "domain": "aviation", "description": "x", "table.0": "[" * 9999},
+            {"file": ("t.csv", CSV)},
+            "",
+        ),
+        ({"name": "other", "domain": "aviation", "description": "x"}, {"file": ("", b"")}, "file"),
+    ],
+)
+def test_what_is_wrong_is_said_beside_what_was_typed(mesh, typed, files, told):
+    clients, _ = mesh
+    refused = clients["olga"].post("/new", data=typed, files=files)
+    assert refused.status_code in {400, 422}, refused.text
+    assert told in refused.text
+    assert clients["olga"].get("/products/other").status_code == 404
+    for value in typed.values():
+        if "<" not in value and len(value) < 20 and value not in {"x", "{"}:
+            assert value in refused.text
+
+
+def test_a_file_that_cannot_be_read_says_where(mesh):
+    clients, _ = mesh
+    found = inspected(clients["olga"], "t.csv", b"a,b\n1,2\n3\n")
+    assert found.status_code == 200
+    assert "line" in found.text
+    assert 'role="alert"' in found.text
+
+
+def test_no_header_or_value_becomes_a_part_of_the_page(mesh):
+    clients, _ = mesh
+    content = f'"{HOSTILE.replace(chr(34), chr(34) * 2)}",b\n1,2\n'.encode()
+    found = inspected(clients["olga"], f"{HOSTILE}.csv", content)
+    assert "<img" not in found.text
+
+
+def test_new_data_replaces_or_is_added(mesh):
+    clients, home = mesh
+    send = clients["olga"]
+    for mode, rows in (("replace", 2), ("append", 3)):
+        content = CSV if mode == "replace" else b"Id,Wind Speed,note\n3,1.0,c\n"
+        done = send.post("/products/owned/publish", data={"mode": mode}, files={"file": ("t.csv", content)})
+        assert done.status_code == 303, done.text
+        assert cli_json("query", "select count(*) from owned.t", home=home)["rows"] == [[rows]]
+
+
+def test_who_may_not_publish_hands_nothing_in(mesh):
+    clients, _ = mesh
+    assert clients["carl"].get("/products/owned/publish").status_code == 403
+    files = {"file": ("t.csv", CSV)}
+    assert clients["carl"].post("/products/owned/publish", files=files).status_code == 403
+    assert clients["reader"].post("/new", data={"name": "x"}, files=files).status_code == 403
+    assert inspected(clients["reader"]).status_code == 403
+    fields = {"name": "strangers", "domain": "aviation", "description": "x", "owner": "sky"}
+    refused = clients["carl"].post("/new", data=fields, files=files)
+    assert refused.status_code in {403, 422}
+    assert "sky" in refused.text
+    assert clients["carl"].get("/products/strangers").status_code == 404
+
+
+def test_another_site_hands_nothing_in(mesh):
+    clients, _ = mesh
+    refused = clients["olga"].post("/new", files={"file": ("t.csv", CSV)}, headers={"Sec-Fetch-Site": "cross-site"})
+    assert refused.status_code == 403
+
+
+def test_a_table_document_that_was_tampered_with_is_judged_like_any_other(mesh):
+    clients, _ = mesh
+    document = {"columns": [{"name": "id", "logicalType": "nonsense"}]}
+    fields = {"name": "tampered", "domain": "aviation", "description": "x", "owner": "sky"}
+    fields |= {"table.0": json.dumps(document), "table.0.was": "t", "table.0.description": "y"}
+    refused = clients["olga"].post("/new", data=fields, files={"file": ("t.csv", CSV)})
+    assert refused.status_code == 422
