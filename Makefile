@@ -1,6 +1,8 @@
 # What a person or CI runs. Needs Python >= 3.11, git and a Python package index; no sudo, nothing outside this folder.
 PYTHON ?= python3
 BIN := .venv/bin
+# What only tests need, and a file that shows it is there.
+DEBIAN := chromium=/usr/bin/chromium
 # An environment that forbids bytecode makes every start two to three times slower.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -33,10 +35,11 @@ demo: setup
 	@$(BIN)/thinmesh demo
 
 test: setup
+	@$(BIN)/python tools/debian.py $(DEBIAN)
 	$(BIN)/python -m pytest -n 2 --dist worksteal tests
 
 test-core: setup
-	$(BIN)/python -m pytest -n 2 --dist worksteal tests
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not heavy" tests
 
 torture: setup
 	THINMESH_TORTURE_SEED=$(or $(SEED),$(shell date +%s)) THINMESH_TORTURE_POINTS=$(or $(POINTS),200) \

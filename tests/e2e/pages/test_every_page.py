@@ -1,0 +1,85 @@
+"""What holds of every page: usable by everybody, on every screen, in both colours, by keyboard."""
+
+from __future__ import annotations
+
+import pytest
+
+from .conftest import PHONE
+
+PAGES = (
+    "/",
+    "/?q=wind",
+    "/?q=nothing_like_it",
+    "/products/wind",
+    "/products/crews",
+    "/products/stations",
+    "/products/missing",
+    "/products/wind/publish",
+    "/new",
+    "/requests",
+    "/requests/new?product=crews",
+    "/teams",
+    "/teams/sky",
+    "/tokens",
+    "/status",
+    "/sign-in",
+)
+
+
+@pytest.mark.parametrize("colours", ["light", "dark"])
+@pytest.mark.parametrize("path", PAGES)
+def test_everybody_can_use_it(mesh, axe, path, colours):
+    with mesh.visit("olga", color_scheme=colours, reduced_motion="reduce") as page:
+        page.goto(path)
+        page.wait_for_load_state("networkidle")
+        assert axe(page) == []
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_nothing_sticks_out_of_a_phone(mesh, path):
+    with mesh.visit("olga", viewport=PHONE) as page:
+        page.goto(path)
+        page.wait_for_load_state("networkidle")
+        wide = page.evaluate("document.documentElement.scrollWidth")
+        assert wide <= PHONE["width"]
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_it_begins_with_a_heading_and_a_name(mesh, path):
+    with mesh.visit("carl") as page:
+        page.goto(path)
+        assert page.locator("h1").count() == 1
+        assert page.title().strip()
+
+
+def test_the_keyboard_reaches_the_content_and_the_search(mesh):
+    with mesh.visit("carl") as page:
+        page.goto("/products/wind")
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.textContent") == "Skip to the content"
+        page.keyboard.press("Enter")
+        page.keyboard.press("/")
+        page.keyboard.type("crews")
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/?q=crews")
+
+
+def test_the_colours_can_be_chosen_and_stay(mesh):
+    with mesh.visit("carl", color_scheme="light") as page:
+        page.goto("/")
+        page.locator("summary", has_text="Account of carl").click()
+        page.get_by_role("button", name="Light or dark").click()
+        assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+        page.goto("/status")
+        assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+
+
+def test_no_page_asks_another_host_for_anything(mesh):
+    with mesh.visit("olga") as page:
+        asked = []
+        page.on("request", lambda request: asked.append(request.url))
+        for path in PAGES:
+            page.goto(path)
+            page.wait_for_load_state("networkidle")
+        assert asked
+        assert [url for url in asked if not url.startswith((mesh.url, "data:"))] == []
