@@ -1,4 +1,4 @@
-"""The one background thread of a served home: projections that follow the ledger, and upkeep."""
+"""The background threads of a served home: projections that follow the ledger, and upkeep."""
 
 from __future__ import annotations
 
@@ -22,15 +22,18 @@ class Follower:
     a round wherever a function lets them (`give_way`).
     """
 
-    def __init__(self, work: Sequence[Callable[[], bool]]) -> None:
+    def __init__(
+        self, work: Sequence[Callable[[], bool]], name: str = "follower", every: float = _EVERY_SECONDS
+    ) -> None:
         self._work = work
+        self._every = every
         self._wake = threading.Event()
         self._woken = 0.0
         self._stopped = threading.Event()
         # For `give_way`: what this thread had computed when it last rested, and when the round must have ended.
         self._computed = 0.0
         self._until = 0.0
-        self._thread = threading.Thread(target=self._run, name="follower", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
     def wake(self) -> None:
@@ -46,17 +49,18 @@ class Follower:
         wanted = (time.thread_time() - self._computed) / _SHARE
         self._rest(min(wanted, self._until - time.monotonic()))
 
-    def stop(self) -> None:
-        """Finish the call that runs, if any, and end."""
+    def stop(self, wait: float | None = None) -> bool:
+        """Finish the call that runs, if any, and end; tell whether that is done, after at most `wait` seconds."""
         self._stopped.set()
         self._wake.set()
-        self._thread.join()
+        self._thread.join(wait)
+        return not self._thread.is_alive()
 
     def _run(self) -> None:
         more = False
         while True:
             if not more:
-                self._wake.wait(_EVERY_SECONDS)
+                self._wake.wait(self._every)
             self._rest(_PATIENCE_SECONDS)
             self._wake.clear()
             if self._stopped.is_set():

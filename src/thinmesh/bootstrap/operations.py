@@ -38,6 +38,7 @@ def tools_of(platform: Platform) -> Tools:
         hooks=(lambda: platform.git_door.self_test()) if platform.mode == "serve" else None,
         events=platform.index.tell,
         warehouse=platform.warehouse,
+        catalogs=lambda: platform.outside_catalogs,
     )
 
 
@@ -46,5 +47,6 @@ def maintenance_of(platform: Platform) -> Maintenance:
     others = (
         Step("expire_grants", timedelta(minutes=1), platform.exchange.expire),
         Step("forget_replies", timedelta(hours=1), platform.replies.forget_old),
+        Step("reconcile_catalogs", timedelta(days=1), platform.reconcile_catalogs, timedelta(hours=1)),
     )
     return Maintenance(steps_of(platform, platform.tools, others), platform.clock)

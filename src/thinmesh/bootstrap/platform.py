@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from thinmesh.adapters.git.door import GitDoor
     from thinmesh.adapters.git.log import GitLogRepository
     from thinmesh.adapters.local.location import LocalLocation
+    from thinmesh.adapters.sql.deliveries import SqlDeliveries
     from thinmesh.adapters.sql.idempotency import SqlReplyStore
     from thinmesh.adapters.sql.index import SqlProductIndex
     from thinmesh.adapters.sql.statements import SqlStatementLog
@@ -42,10 +43,14 @@ if TYPE_CHECKING:
     from thinmesh.planes.operations.operations import Operations
     from thinmesh.planes.product.backend import Checker
     from thinmesh.planes.product.catalog_file import CatalogFile
+    from thinmesh.planes.product.catalogs import Catalogs, OutsideCatalogs
+    from thinmesh.planes.product.deliveries import Deliveries
     from thinmesh.planes.product.operations import Products
     from thinmesh.planes.product.reading import Reading
     from thinmesh.planes.product.warehouse import Warehouse
     from thinmesh.planes.query.operations import Queries
+
+    from .catalogs import Courier
 
 # The most that one uploaded file may hold after decompression; far above what one machine takes in a sitting.
 _MAX_BYTES = 1 << 40
@@ -79,6 +84,7 @@ class Platform:
         self.began = time.monotonic()
         self._patience = patience
         self._follower: Follower | None = None
+        self._couriers: tuple[Courier, ...] = ()
 
     # Parts ----------------------------------------------------------------------------------------------------
 
@@ -304,6 +310,39 @@ class Platform:
         return Warehouse(self.database, self.index, SqlPointers(), IcebergTables(self.layout.lake), self.clock)
 
     @cached_property
+    def delivered(self) -> SqlDeliveries:
+        """How far the catalogs outside the mesh have come."""
+        from thinmesh.adapters.sql.deliveries import SqlDeliveries
+
+        return SqlDeliveries()
+
+    @cached_property
+    def deliveries(self) -> tuple[Deliveries, ...]:
+        """One for each catalog outside the mesh that the settings name; looking for them takes a moment."""
+        from .catalogs import deliveries_of
+
+        return deliveries_of(self)
+
+    @cached_property
+    def catalogs(self) -> Catalogs:
+        """The catalogs outside the mesh, as the doors see them."""
+        from .catalogs import catalogs_of
+
+        return catalogs_of(self)
+
+    @cached_property
+    def outside_catalogs(self) -> OutsideCatalogs | None:
+        """The catalogs outside the mesh as a projection; nothing where there are none."""
+        from thinmesh.planes.product.catalogs import OutsideCatalogs
+
+        if self.mode == "read":  # who only looks is told what the last server found
+            with self.database.read() as tx:
+                there = bool(self.delivered.attached(tx))
+        else:
+            there = bool(self.deliveries)
+        return OutsideCatalogs(self.database, self.delivered, lambda: self.deliveries) if there else None
+
+    @cached_property
     def tools(self) -> Tools:
         """The parts that only the operations plane works with."""
         from .operations import tools_of
@@ -351,14 +390,35 @@ class Platform:
         self.maintenance.maintain()
         return False
 
+    def hurry(self) -> None:
+        """Send to the catalogs outside the mesh what is due: soon where this is a server, else before it returns."""
+        for courier in self._couriers:
+            courier.wake()
+        if self.mode == "write":
+            for deliveries in self.deliveries:
+                while deliveries.follow():
+                    pass
+
+    def reconcile_catalogs(self) -> int:
+        """Ask for a comparison of all catalogs outside the mesh, each in its own thread; give their number."""
+        for courier in self._couriers:
+            courier.reconcile()
+        return len(self._couriers)
+
     def start(self) -> None:
         """Start what runs beside a server: the git door's hooks, the projections that follow, the upkeep."""
+        from .catalogs import Courier
+
         self.replies.forget_unfinished()
         self.git_door.start()
         self.engine.warm()
         self._follower = Follower((self._follow_some, self._settle_database, self._maintain))
         self.ledger.listen(self._follower.wake)
         self._follower.wake()
+        self._couriers = tuple(Courier(deliveries) for deliveries in self.deliveries)
+        for courier in self._couriers:
+            self.ledger.listen(courier.wake)
+            courier.wake()
 
     def _relieve(self) -> bool:
         """Do what a server's upkeep would do: every command that changes something adds a pack."""
@@ -367,6 +427,10 @@ class Platform:
     def close(self) -> None:
         """Stop what runs and let go of the home."""
         made = self.__dict__
+        if self._couriers:
+            from .catalogs import stop_all
+
+            stop_all(self._couriers)
         if self._follower:
             self._follower.stop()
         elif "ledger" in made and self.mode == "write":

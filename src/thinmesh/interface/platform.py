@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from thinmesh.kernel.policy import Policy, Principal
     from thinmesh.planes.exchange.operations import Exchange
     from thinmesh.planes.operations.operations import Operations
+    from thinmesh.planes.product.catalogs import Catalogs
     from thinmesh.planes.product.model import Progress, Upload
     from thinmesh.planes.product.operations import Products
     from thinmesh.planes.query.operations import Queries
@@ -30,6 +31,7 @@ class Platform(Protocol):
     policy: Policy
     identity: Identity
     products: Products
+    catalogs: Catalogs
     queries: Queries
     exchange: Exchange
     operations: Operations

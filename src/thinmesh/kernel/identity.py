@@ -185,6 +185,11 @@ class Identity:
         """Tell whether there is a team of this name."""
         return self._store.has_team(tx, team)
 
+    def members(self, tx: Transaction, team: str) -> Sequence[str]:
+        """Name the users in a team; nobody where there is none of this name."""
+        found = self._store.team(tx, team)
+        return found.members if found else ()
+
     # Users ----------------------------------------------------------------------------------------------------
 
     def add_user(self, caller: Principal, name: str, teams: Sequence[str] = (), admin: bool = False) -> AddedUser:

@@ -104,6 +104,39 @@ def text(value: object) -> str:
     raise Unfit("a text on one line")
 
 
+def web_address(value: object) -> str:
+    """Read an http or https URL without a password in it, or nothing. Raises Unfit."""
+    expected = "an http or https URL without user and password"
+    found = text(value).rstrip("/")
+    if found and not re.fullmatch(r"https?://[^\s/@?#]+(/[^\s@?#]*)?", found):
+        raise Unfit(expected)
+    return found
+
+
+def secret(value: object) -> str:
+    """Read a secret, or the path of a file that holds it. Raises Unfit, without the value."""
+    if isinstance(value, str) and value.isprintable():
+        return value.strip()
+    raise Unfit("a text on one line, or the path of a file that holds it (beginning with / or ~)")
+
+
+def revealed(value: str) -> str:
+    """Give the secret that a setting of the kind `secret` stands for: itself, or what its file holds.
+
+    Raises Refused where the file cannot be read.
+    """
+    if not value.startswith(("/", "~")):
+        return value
+    path = Path(value).expanduser()
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise Refused(
+            f"The secret in {path} cannot be read: {getattr(error, 'strerror', None) or 'it is no text'}.",
+            help="Make the file readable to the user who runs thinmesh, and to nobody else.",
+        ) from error
+
+
 def whole_number(value: object, expected: str) -> int:
     """Read a whole number that is not negative. Raises Unfit, with what is expected."""
     if isinstance(value, str) and re.fullmatch(r"[0-9]{1,18}", value.strip()):
@@ -131,7 +164,8 @@ def _iso_seconds(value: str, expected: str) -> float:
 
 def _setting(default: str | int | bool, read: Callable[[object], Any], about: str) -> Any:
     """Declare a setting: its default as it is written in the file, how it is read, and a line about it."""
-    return field(default=read(default), metadata={"written": default, "read": read, "about": about})
+    told = read is not secret
+    return field(default=read(default), repr=told, metadata={"written": default, "read": read, "about": about})
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,15 +205,24 @@ class Query:
 
 
 @dataclass(frozen=True, slots=True)
+class Datahub:
+    """The DataHub that is told of every product."""
+
+    url: str = _setting("", web_address, "The URL of its metadata service (GMS); empty: no DataHub.")
+    token: str = _setting("", secret, "Its access token, or the path of a file that holds it (`/` or `~` first).")
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All settings, by section."""
 
     server: Server = field(default_factory=Server)
     git: Git = field(default_factory=Git)
     query: Query = field(default_factory=Query)
+    datahub: Datahub = field(default_factory=Datahub)
 
 
-SECTIONS: Mapping[str, type] = {"server": Server, "git": Git, "query": Query}
+SECTIONS: Mapping[str, type] = {"server": Server, "git": Git, "query": Query, "datahub": Datahub}
 
 
 def load_settings(
@@ -201,7 +244,8 @@ def load_settings(
         try:
             values[given.section][given.key] = setting.metadata["read"](given.value)
         except Unfit as error:
-            message = f"{given.section}.{given.key} must be {error}, not {given.value!r}"
+            said = "" if setting.metadata["read"] is secret else f", not {given.value!r}"
+            message = f"{given.section}.{given.key} must be {error}{said}"
             faults.append(_fault(message, "value", given.source, given.line))
     if faults:
         first = faults[0]

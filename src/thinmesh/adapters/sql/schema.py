@@ -13,6 +13,7 @@ from thinmesh.kernel.database import Database
 from thinmesh.kernel.errors import Conflict, Temporary
 
 from .audit import AUDIT_HEAD_SCHEMA, AUDIT_SCHEMA
+from .deliveries import DELIVERIES_SCHEMA
 from .exchange import EXCHANGE_SCHEMA
 from .idempotency import IDEMPOTENCY_SCHEMA
 from .identity import IDENTITY_SCHEMA
@@ -27,6 +28,7 @@ Steps: TypeAlias = tuple[tuple[int, tuple[str, ...]], ...]
 STORES: Mapping[str, Steps] = {
     "index": ((1, INDEX_SCHEMA), (2, INDEX_TAGS_SCHEMA)),
     "warehouse": ((1, POINTERS_SCHEMA),),
+    "deliveries": ((1, DELIVERIES_SCHEMA),),
     "statements": ((1, STATEMENTS_SCHEMA),),
     "identity": ((1, IDENTITY_SCHEMA),),
     "exchange": ((1, EXCHANGE_SCHEMA),),

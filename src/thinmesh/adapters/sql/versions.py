@@ -10,6 +10,7 @@ from thinmesh.kernel.database import Database, Transaction
 NEWEST: Mapping[str, int] = {
     "index": 2,
     "warehouse": 1,
+    "deliveries": 1,
     "statements": 1,
     "identity": 1,
     "exchange": 1,

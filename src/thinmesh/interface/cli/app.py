@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "accept": ("product", "Make the inferred tables of a product its contract."),
     "approve": ("access", "Approve a request for access."),
     "backup": ("operations", "Write a backup of the platform to a file."),
+    "catalog": ("catalog", "Follow how products reach the catalogs outside the mesh."),
     "check": ("data", "Check data files against a contract, and change nothing."),
     "demo": ("demo", "Show the mesh at work on real data, in a home of its own."),
     "deny": ("access", "Deny a request for access, and say why."),

@@ -241,6 +241,22 @@ class LocalSession:
         with self._reading() as (platform, caller):
             return _document(platform.operations.status(caller))
 
+    def catalogs(
+        self,
+        product: str | None = None,
+        state: str | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> Document:
+        """List how far the catalogs outside the mesh have come."""
+        with self._reading() as (platform, caller):
+            return _document(platform.catalogs.status(caller, product, None, state, limit, cursor))
+
+    def retry_catalogs(self, product: str | None = None) -> Document:
+        """Send again what failed or waits, before this returns."""
+        with self._writing() as (platform, caller):
+            return _document(platform.catalogs.retry(caller, product))
+
     def doctor(self, deep: bool = False) -> Document:
         """Look for broken invariants."""
         with self._reading() as (platform, caller):

@@ -223,6 +223,20 @@ class RemoteSession:
         """Report how the platform is doing."""
         return self._get("/operations/v1/status")
 
+    def catalogs(
+        self,
+        product: str | None = None,
+        state: str | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> Document:
+        """List how far the catalogs outside the mesh have come."""
+        return self._get("/operations/v1/catalogs", product=product, state=state, limit=limit, cursor=cursor)
+
+    def retry_catalogs(self, product: str | None = None) -> Document:
+        """Send again what failed or waits."""
+        return self._post("/operations/v1/catalogs/retry", product=product)
+
     def doctor(self, deep: bool = False) -> Document:
         """Look for broken invariants."""
         return self._get("/operations/v1/doctor", deep=deep or None)

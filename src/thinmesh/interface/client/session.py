@@ -129,6 +129,12 @@ class Session(Protocol):
     def status(self) -> Document:
         """Report how the platform is doing."""
 
+    def catalogs(self, product: str | None, state: str | None, limit: int | None, cursor: str | None) -> Document:
+        """List how far the catalogs outside the mesh have come."""
+
+    def retry_catalogs(self, product: str | None) -> Document:
+        """Send again what failed or waits."""
+
     def doctor(self, deep: bool) -> Document:
         """Look for broken invariants."""
 

@@ -59,6 +59,33 @@ def audit(platform: ThePlatform, caller: Caller, limit: Limit = PAGE, cursor: Cu
     return json_reply(platform.operations.audit(caller, limit=limit, cursor=cursor))
 
 
+@router.get("/catalogs", responses=answers(*READ, _200=schemas.Deliveries))
+def catalogs(
+    platform: ThePlatform,
+    caller: Caller,
+    product: Annotated[str | None, Query(max_length=100, description="Of one product.")] = None,
+    catalog: Annotated[str | None, Query(max_length=100, description="Of one catalog.")] = None,
+    state: Annotated[str | None, Query(max_length=100, description="`done`, `pending` or `failed`.")] = None,
+    limit: Limit = PAGE,
+    cursor: Cursor = None,
+) -> Response:
+    """List how far each catalog outside the mesh has come with each product, and how the catalogs stand."""
+    return json_reply(platform.catalogs.status(caller, product, catalog, state, limit, cursor))
+
+
+@router.post("/catalogs/retry", responses=answers(*WRITE, _200=schemas.Deliveries))
+def retry_catalogs(
+    platform: ThePlatform,
+    caller: Caller,
+    product: Annotated[str | None, Query(max_length=100, description="One product; left out: all.")] = None,
+) -> Response:
+    """Send again at once what failed or waits, and ask every catalog again; gives what is not done yet.
+
+    For administrators.
+    """
+    return json_reply(platform.catalogs.retry(caller, product))
+
+
 @router.get("/doctor", responses=answers(*READ, _200=schemas.Diagnosis))
 def doctor(
     platform: ThePlatform,

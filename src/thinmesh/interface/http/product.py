@@ -7,8 +7,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query, Request
-from fastapi.responses import Response
+from fastapi import APIRouter, Header, Query, Request
+from fastapi.responses import Response, StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
 from thinmesh.interface.platform import Platform
@@ -41,6 +41,7 @@ router = APIRouter(prefix="/product/v1", tags=["product"], route_class=KeyedRout
 DESCRIPTOR_TYPES = ("application/json", "application/yaml", "application/x-yaml", "text/yaml", "text/plain")
 # These write their body to disk as it arrives; every other one comes in one small piece.
 UPLOADS = re.compile(r"/product/v1/products/[^/]+/(publications|checks)")
+_DCAT = "application/ld+json"
 Filter = Annotated[str | None, Query(max_length=100)]
 _ETAG = {"ETag": {"description": "The version of the descriptor, for If-Match.", "schema": {"type": "string"}}}
 _DESCRIPTOR_BODY: dict[str, Any] = {
@@ -255,6 +256,28 @@ def search(
 ) -> Response:
     """Find products by words in names, descriptions, columns, tags and READMEs, the best first."""
     return json_reply(platform.products.search(caller, q, limit, cursor))
+
+
+@router.get(
+    "/catalog.jsonld",
+    responses={
+        **answers(*READ),
+        200: bytes_answer("The catalog.", _DCAT, headers={"ETag": "The state of the catalog, for If-None-Match."}),
+        304: {"description": "It is as it was."},
+    },
+)
+def catalog(
+    request: Request,
+    platform: ThePlatform,
+    caller: Caller,
+    if_none_match: Annotated[str | None, Header(max_length=1000, description="The ETag that is known.")] = None,
+) -> Response:
+    """Give all products as one DCAT-AP catalog in JSON-LD, for harvesters; data is not part of it."""
+    found = platform.catalogs.harvest(caller, str(request.base_url))
+    headers = {**etag_header(found.etag), "Cache-Control": "no-cache"}
+    if if_none_match and {"*", found.etag} & {version_of(each) for each in if_none_match.split(",")}:
+        return Response(status_code=304, headers=headers)
+    return StreamingResponse(found.chunks, media_type=found.media_type, headers=headers)
 
 
 @router.get("/schemas/product.json", responses=answers(500, _200=schemas.Report))

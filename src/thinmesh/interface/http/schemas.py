@@ -438,6 +438,38 @@ class Report(Reply):
     """A report on the platform."""
 
 
+class Delivery(Reply):
+    """How far a catalog outside the mesh has come with a product; `retry` is the time of the next attempt."""
+
+    product: str
+    catalog: str
+    state: str
+    attempts: int
+    error: str | None
+    since: str | None
+    retry: str | None
+
+
+class OutsideCatalog(Reply):
+    """A catalog outside the mesh: its products by state; since when it does not answer, and when it is asked again."""
+
+    catalog: str
+    done: int
+    pending: int
+    failed: int
+    since: str | None
+    error: str | None
+    retry: str | None
+
+
+class Deliveries(Reply):
+    """A page of products and catalogs, and all catalogs."""
+
+    items: list[Delivery]
+    next: str | None
+    catalogs: list[OutsideCatalog]
+
+
 class Finding(Reply):
     """One invariant, how it stands, and what heals it."""
 

@@ -240,6 +240,26 @@ class Warehouse(Protocol):
         """Remove what no reader can need any more, and give how many files that were."""
 
 
+class OutsideCatalogs(Protocol):
+    """The projection that is all catalogs outside the mesh."""
+
+    @property
+    def name(self) -> str:
+        """The name that `rebuild` takes."""
+
+    def sequence(self, tx: Transaction) -> int:
+        """Give the log sequence that the slowest of them has followed to."""
+
+    def lag(self, tx: Transaction) -> int:
+        """Count the products that a catalog does not show as they are."""
+
+    def faults(self) -> Sequence[str]:
+        """Say which products a catalog does not take, and why."""
+
+    def reconcile(self) -> tuple[Mapping[str, int], Sequence[str]]:
+        """Send what is due, compare everything, repair and remove; give counts, and what failed."""
+
+
 class OperationsStore(Protocol):
     """What this plane keeps and counts in the platform database."""
 
@@ -321,7 +341,8 @@ class Tools:
     `version` is that of this release. `replica` opens an index replica in a folder. `engine` reports on the query
     engine and may start it, `workers` tells what of it runs now. `hooks` and `settings` raise a MeshError where the
     git door's hooks, or the settings file, are not as they must be (None: nothing to check now). `events` tells of a
-    log entry in the event feed, once. `render` writes metrics as text.
+    log entry in the event feed, once. `render` writes metrics as text. `catalogs` gives the catalogs outside
+    the mesh where there are any; it is asked only when projections are.
     """
 
     version: str
@@ -338,6 +359,7 @@ class Tools:
     hooks: Callable[[], None] | None = None
     events: Callable[[Transaction, Entry], None] | None = None
     warehouse: Warehouse | None = None
+    catalogs: Callable[[], OutsideCatalogs | None] = lambda: None
 
     @property
     def serving(self) -> bool:

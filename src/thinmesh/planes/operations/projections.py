@@ -1,6 +1,7 @@
 """What is derived from the sources of truth and can be made again.
 
-The index with its search words, the catalog file, the data files of tables in git, and the event feed.
+The index with its search words, the catalog file, the data files of tables in git, the event feed, the tables for
+other engines, and the catalogs outside the mesh.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from thinmesh.kernel.errors import MeshError
 from thinmesh.kernel.ledger import Entry
 from thinmesh.kernel.product import DataFile, Product
 
-from .backend import Backends, Projection, Tools, Warehouse
+from .backend import Backends, OutsideCatalogs, Projection, Tools, Warehouse
 from .model import Progress, Rebuild
 
 _MOST = 100  # failures that are named
@@ -30,7 +31,10 @@ def projections_of(backends: Backends, tools: Tools) -> list[Projection]:
     own.append(DataProjection(backends, tools))
     if tools.events:
         own.append(EventsProjection(backends, tools))
-    return [*own, WarehouseProjection(tools.warehouse)] if tools.warehouse else own
+    if tools.warehouse:
+        own.append(WarehouseProjection(tools.warehouse))
+    catalogs = tools.catalogs()
+    return [*own, OutsideProjection(catalogs)] if catalogs else own
 
 
 class IndexProjection:
@@ -243,6 +247,23 @@ class WarehouseProjection:
         while self._warehouse.follow():
             pass  # its position moves; the tables say it all already
         return Rebuild({"products": made}, tuple(self._warehouse.faults()))
+
+
+class OutsideProjection:
+    """The catalogs outside the mesh."""
+
+    def __init__(self, catalogs: OutsideCatalogs) -> None:
+        self.name = catalogs.name
+        self.sequence = catalogs.sequence
+        self.lag = catalogs.lag
+        self.faults = catalogs.faults
+        self._catalogs = catalogs
+
+    def rebuild(self, progress: Progress) -> Rebuild:
+        """Compare every product with what each catalog shows, and repair what differs: people write there too."""
+        progress("comparing the catalogs outside the mesh", 0, 0)
+        counts, failed = self._catalogs.reconcile()
+        return Rebuild(counts, tuple(failed[:_MOST]))
 
 
 class _Newest:

@@ -17,7 +17,18 @@ if TYPE_CHECKING:
     from thinmesh.kernel.product import DataFile, Product
     from thinmesh.kernel.repository import DataRepository
 
-    from .model import CatalogRecord, CheckJob, CheckResult, Progress, Snapshot, StagedFile, WarehouseFault
+    from .model import (
+        CatalogRecord,
+        CheckJob,
+        CheckResult,
+        Condition,
+        Delivery,
+        Outage,
+        Progress,
+        Snapshot,
+        StagedFile,
+        WarehouseFault,
+    )
 
 
 class Checker(Protocol):
@@ -106,6 +117,109 @@ class OutsideCatalog(Protocol):
 
     def differences(self, record: CatalogRecord) -> Sequence[str]:
         """Say where the catalog does not show what `put` would make it show."""
+
+
+class DeliveryStore(Protocol):
+    """Keeps how far each catalog outside the mesh has come, by its name."""
+
+    def attach(self, tx: Transaction, catalogs: Collection[str]) -> None:
+        """Make these the catalogs that are told of; what is known of others is forgotten."""
+
+    def attached(self, tx: Transaction) -> Sequence[str]:
+        """Name the catalogs that are told of."""
+
+    def touched(self, tx: Transaction, catalog: str, limit: int) -> Sequence[tuple[str, int]]:
+        """Give (name, sequence) of up to `limit` products after the position that were not sent as they are."""
+
+    def last(self, tx: Transaction, catalog: str) -> tuple[str, int] | None:
+        """Give (name, sequence) of the newest change after the position, if there is any."""
+
+    def position(self, tx: Transaction, catalog: str) -> tuple[str, int]:
+        """Give (name, sequence) of the newest change that was taken; ("", 0) before the first."""
+
+    def move_position(self, tx: Transaction, catalog: str, name: str, sequence: int) -> None:
+        """Record that every change up to this one, in the order of `touched`, was taken."""
+
+    def restart(self, tx: Transaction, catalog: str) -> None:
+        """Forget what was delivered to a catalog."""
+
+    def behind(self, tx: Transaction, catalog: str) -> int:
+        """Count the products that a catalog does not show as they are."""
+
+    def due(self, tx: Transaction, catalog: str, now: str, limit: int) -> Sequence[str]:
+        """Give up to `limit` products that are to be tried again, the longest waiting first."""
+
+    def find(self, tx: Transaction, catalog: str, product: str) -> Delivery | None:
+        """Give how far a catalog has come with a product; nothing before the first attempt."""
+
+    def sequence(self, tx: Transaction, product: str) -> int:
+        """Give the log sequence of a product's last change; 0 where there is none."""
+
+    def record(self, tx: Transaction, delivery: Delivery) -> None:
+        """Record what came of an attempt, over what was known."""
+
+    def forget(self, tx: Transaction, catalog: str, product: str) -> None:
+        """Forget a product that a catalog does not have any more."""
+
+    def hasten(self, tx: Transaction, catalog: str, since: str, now: str) -> None:
+        """Let what waits since then or later for its next attempt be tried at once."""
+
+    def retry(self, tx: Transaction, product: str | None, now: str) -> int:
+        """Let what failed or waits be tried at once, of one product or all, and every catalog be asked again."""
+
+    def outage(self, tx: Transaction, catalog: str) -> Outage | None:
+        """Tell whether a catalog does not answer."""
+
+    def set_outage(self, tx: Transaction, catalog: str, outage: Outage | None) -> None:
+        """Record that a catalog does not answer, or that it does again."""
+
+    def known(self, tx: Transaction) -> Mapping[str, bool]:
+        """Give the names of all products there ever were, and whether each is retired."""
+
+    def list(
+        self,
+        tx: Transaction,
+        product: str | None,
+        catalog: str | None,
+        state: str | None,
+        limit: int,
+        after: tuple[str, str],
+    ) -> Sequence[Mapping[str, Any]]:
+        """Give product, catalog, state, attempts, error, since and retry, in order after (product, catalog)."""
+
+    def summaries(self, tx: Transaction) -> Sequence[Mapping[str, Any]]:
+        """Give, for each catalog, how many products are done, pending and failed, and its outage if it has one."""
+
+    def condition(self, tx: Transaction, product: Product) -> Condition | None:
+        """Say whether the catalogs show a product as it is; nothing where there are none."""
+
+
+class CatalogNodes(Protocol):
+    """Keeps what a catalog that others fetch from this mesh tells of each product, as text."""
+
+    def put(self, tx: Transaction, product: str, form: int, node: str) -> None:
+        """Keep what is told of a product; `form` is the version of how it is written."""
+
+    def get(self, tx: Transaction, product: str) -> str | None:
+        """Give what is told of a product."""
+
+    def remove(self, tx: Transaction, product: str) -> None:
+        """Tell nothing of a product any more."""
+
+    def page(self, tx: Transaction, limit: int, after: str) -> Sequence[tuple[str, str]]:
+        """Give (product, node) of up to `limit` products after a name, by name."""
+
+    def outdated(self, tx: Transaction, form: int) -> bool:
+        """Tell whether anything is written in another form."""
+
+
+class CatalogDocument(Protocol):
+    """The catalog as one document that others fetch."""
+
+    media_type: str
+
+    def chunks(self, url: str) -> Iterator[bytes]:
+        """Write it for those who reach the mesh at `url`, some products at a time."""
 
 
 class ProductIndex(Protocol):
@@ -257,6 +371,9 @@ class Teams(Protocol):
     def has_team(self, tx: Transaction, team: str) -> bool:
         """Tell whether there is a team of this name."""
 
+    def members(self, tx: Transaction, team: str) -> Sequence[str]:
+        """Name the users in a team; nobody where there is none of this name."""
+
 
 class Backends(Protocol):
     """Everything the product plane works with, joined by bootstrap, each made when it is first asked for."""
@@ -304,6 +421,10 @@ class Backends(Protocol):
     @property
     def teams(self) -> Teams:
         """Who works where."""
+
+    @property
+    def delivered(self) -> DeliveryStore:
+        """How far the catalogs outside the mesh have come."""
 
     @property
     def clock(self) -> Clock:

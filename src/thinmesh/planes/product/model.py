@@ -234,3 +234,50 @@ class WarehouseFault:
     attempts: int
     retry: str
     detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """How far a catalog outside the mesh has come with a product.
+
+    `sequence` is the product's when it was last sent: where the product has changed since, it is pending again.
+    `attempts` are those since it was last there, `retry` is the time of the next one (pending ones only).
+    """
+
+    catalog: str
+    product: str
+    state: str
+    sequence: int
+    attempts: int
+    error: str
+    since: str
+    retry: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """A catalog that does not answer: since when, for how many probes, the time of the next one, and what it says."""
+
+    since: str
+    probes: int
+    retry: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciled:
+    """What a reconciliation did; `failed` says which products could not be brought, and why."""
+
+    compared: int
+    repaired: int
+    removed: int
+    failed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogStates:
+    """How the catalogs outside the mesh stand: one item for each product and catalog, and each catalog's own state."""
+
+    items: tuple[Mapping[str, Any], ...]
+    next: str | None
+    catalogs: tuple[Mapping[str, Any], ...]

@@ -30,8 +30,11 @@ from .model import (
     Upload,
     no_progress,
 )
+from .records import contract_of
 
 if TYPE_CHECKING:
+    from thinmesh.kernel.database import Transaction
+
     from .publication import Publishing
     from .registration import Outcome, Registration
 
@@ -96,8 +99,9 @@ class Products:
     ) -> Published:
         """Publish data files; all tables of the publication appear at once."""
         outcome = self._publishing.publish(caller, product, uploads, mode, again, progress)
-        found = self._product(product)
-        return Published(outcome.publication, outcome.changed, outcome.tables, _conditions(found), outcome.notes)
+        with self._backends.database.read() as tx:
+            conditions = self._conditions(tx, live_product(self._backends, tx, product))
+        return Published(outcome.publication, outcome.changed, outcome.tables, conditions, outcome.notes)
 
     def accept(self, caller: Principal, product: str, if_match: str | None = None) -> Registered:
         """Make the inferred tables of a product its contract."""
@@ -141,6 +145,7 @@ class Products:
         with self._backends.database.read() as tx:
             found = live_product(self._backends, tx, product)
             latest = self._backends.index.publications(tx, product, 1, None)
+            conditions = self._conditions(tx, found)
         readable = self.may_read(caller, found)
         return ProductView(
             product=document_of(found),
@@ -152,7 +157,7 @@ class Products:
             freshness=self._freshness(found),
             quality=dict(latest[0]["quality"]) if latest and readable else {},
             lineage={"inputs": list(found.descriptor.inputs)},
-            conditions=_conditions(found),
+            conditions=conditions,
             links=_links(found),
             etag=found.etag,
             publication=found.publication,
@@ -162,13 +167,7 @@ class Products:
         """Give the contract as an ODCS document: the author's own bytes where there are any."""
         self._backends.policy.require(caller, Action.READ_METADATA)
         found = self._product(product)
-        if found.descriptor.odcs is not None:
-            return ContractDocument(found.descriptor.odcs, found.etag)
-        tables = {name: state.table for name, state in found.tables.items()}
-        from thinmesh.kernel.documents import to_odcs
-
-        document = to_odcs(found.descriptor, tables, owner=found.owner, version=found.version, status=found.status)
-        return ContractDocument(document, found.etag)
+        return ContractDocument(contract_of(found), found.etag)
 
     def table(self, caller: Principal, product: str, table: str) -> Mapping[str, Any]:
         """Show one table."""
@@ -210,10 +209,16 @@ class Products:
             found = self._backends.index.product(tx, outcome.product)
             if found is None:
                 raise unknown(self._backends, tx, outcome.product)
+            conditions = self._conditions(tx, found)
         notes = (*outcome.notes, *found.descriptor.reported)
         return Registered(
-            document_of(found), outcome.created, outcome.changed, _conditions(found), _links(found), found.etag, notes
+            document_of(found), outcome.created, outcome.changed, conditions, _links(found), found.etag, notes
         )
+
+    def _conditions(self, tx: Transaction, product: Product) -> tuple[Condition, ...]:
+        """Say what has followed: the mesh itself, and catalogs outside it where there are any."""
+        catalogued = self._backends.delivered.condition(tx, product)
+        return (*_conditions(product), catalogued) if catalogued else _conditions(product)
 
     def _freshness(self, product: Product) -> dict[str, Any]:
         """Hold the last publication against the freshness that the owner promised."""

@@ -1,0 +1,1 @@
+"""The catalog as DCAT-AP in JSON-LD, for others to fetch."""

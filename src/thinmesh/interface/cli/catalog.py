@@ -1,0 +1,67 @@
+"""`thinmesh catalog`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from . import output
+from .door import Door, command, group
+
+_NONE = "No catalog outside the mesh is set up; docs/catalogs.md says how to."
+
+
+@group("catalog")
+def catalog_command(**_: object) -> None:
+    """Follow how products reach the catalogs outside the mesh."""
+
+
+@command("status")
+@click.argument("product", required=False)
+@click.option("--state", type=click.Choice(["done", "pending", "failed"]), help="Only those.")
+@click.option("--limit", type=click.IntRange(1, 1000), help="At most so many.")
+@click.option("--cursor", help="`next` of the page before.")
+def status(door: Door, product: str | None, state: str | None, limit: int | None, cursor: str | None) -> None:
+    """Show which products the catalogs have, which are on their way, and which they refuse."""
+    with door.session() as session:
+        door.show(session.catalogs(product, state, limit, cursor), _states)
+
+
+@command("retry")
+@click.argument("product", required=False)
+def retry(door: Door, product: str | None) -> None:
+    """Send again at once what failed or waits; of one product, or all."""
+    with door.session() as session:
+        door.show(session.retry_catalogs(product), lambda found: _retried(door, found))
+
+
+for _inner in (status, retry):
+    catalog_command.add_command(_inner)
+
+
+def _states(found: Any) -> str:
+    if not found["catalogs"]:
+        return _NONE
+    rows = [
+        (each["product"], each["catalog"], each["state"], each["attempts"] or "", each["since"], each["error"])
+        for each in found["items"]
+    ]
+    headers = ("product", "catalog", "state", "attempts", "since", "error")
+    return f"{_summary(found)}\n\n{output.listed(headers, rows, found['next'], 'No products.')}"
+
+
+def _summary(found: Any) -> str:
+    return output.facts([(each["catalog"], _told(each)) for each in found["catalogs"]])
+
+
+def _told(catalog: Any) -> str:
+    counts = ", ".join(f"{catalog[state]:,} {state}" for state in ("done", "pending", "failed"))
+    silent = f"; no answer since {catalog['since']}, asked again at {catalog['retry']}: {catalog['error']}"
+    return output.printable(counts + (silent if catalog["since"] else ""))
+
+
+def _retried(door: Door, found: Any) -> str:
+    if not found["catalogs"]:
+        return _NONE
+    return f"{_summary(found)}\nFollow it: {door.typed('catalog status')}"
