@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import itertools
 import json
-import threading
-import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
-from tests.integration.running import cli, cli_json, make_home, register, up
 from tests.integration.stand_in_catalog import SECRET, StandIn, install
 from thinmesh.bootstrap import init_home, open_home
 from thinmesh.kernel.errors import Malformed, NotAllowed, NotFound, Temporary

@@ -9,7 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from thinmesh.kernel.errors import Malformed, Refused
-from thinmesh.kernel.settings import SECTIONS, Settings, Unfit, load_settings, reference, seconds, settings_file, size
+from thinmesh.kernel.settings import (
+    SECTIONS,
+    Settings,
+    Unfit,
+    load_settings,
+    reference,
+    revealed,
+    seconds,
+    settings_file,
+    size,
+)
 
 EVERY = [(section, each.name) for section, kind in SECTIONS.items() for each in dataclasses.fields(kind)]
 
@@ -136,3 +146,25 @@ def test_any_value_is_taken_or_refused(name, value):
     with suppress(Refused):
         found = load_settings(None, {variable: value})
         assert type(getattr(getattr(found, name[0]), name[1])) is type(getattr(getattr(Settings(), name[0]), name[1]))
+
+
+def test_a_secret_is_shown_nowhere_and_may_lie_in_a_file(tmp_path):
+    file = tmp_path / "token"
+    file.write_text("s3cr3t\n")
+    found = load_settings(None, {"THINMESH_DATAHUB__TOKEN": "s3cr3t", "THINMESH_DATAHUB__URL": "http://hub:8080/"})
+    assert "s3cr3t" not in repr(found)
+    assert (found.datahub.token, found.datahub.url) == ("s3cr3t", "http://hub:8080")
+    assert [revealed(value) for value in ("", "s3cr3t", str(file))] == ["", "s3cr3t", "s3cr3t"]
+    with pytest.raises(Refused, match="cannot be read"):
+        revealed(str(tmp_path / "none"))
+    with pytest.raises(Refused) as error:
+        load_settings(None, {"THINMESH_DATAHUB__TOKEN": "s3cr3t\x00"})
+    assert "s3cr3t" not in str(error.value.problem())
+
+
+@pytest.mark.parametrize(
+    "url", ["hub:8080", "ftp://hub", "http://me:pw@hub", "http://", "http://hub?x=1", "http://a b"]
+)
+def test_the_address_of_a_catalog_is_a_plain_url(url):
+    with pytest.raises(Refused):
+        load_settings(None, {"THINMESH_DATAHUB__URL": url})
