@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..model import Job
-from . import aggregate, check, find, flat, publish, push, register, start, stream, tpch
+from . import aggregate, catalog, check, find, flat, publish, push, register, start, stream, tpch
 
 JOBS: tuple[Job, ...] = (
     *check.JOBS,
@@ -12,6 +12,7 @@ JOBS: tuple[Job, ...] = (
     *tpch.JOBS,
     *stream.JOBS,
     *register.JOBS,
+    *catalog.JOBS,
     *find.JOBS,
     *start.JOBS,
     *push.JOBS,
