@@ -74,8 +74,14 @@ def test_what_one_command_registers_is_in_the_catalog_and_everybody_can_follow_i
                 "since": None, "error": None, "retry": None,
             }  # fmt: skip
             catalog.fault("refuse")
+            with httpx.Client(base_url=url, headers={"Origin": url}) as browser:
+                assert browser.post("/sign-in", data={"token": token, "next": "/"}).status_code == 303
+                page = browser.get("/status").text
+                assert "bad is not to its liking" in page
+                assert "Send again" in page
+                assert browser.post("/status/retry").headers["location"] == "/status#catalogs"
+            until(lambda: states(home)["bad"] == "done")
             assert client.post("/operations/v1/catalogs/retry").status_code == 200
-        until(lambda: states(home)["bad"] == "done")
         (catalog.folder / "products" / "flights.json").unlink()
         assert cli_json("rebuild", "catalogs", home=home)["rebuilt"]["catalogs"] == {
             "compared": 3, "repaired": 1, "removed": 0,

@@ -6,10 +6,20 @@ from starlette.responses import Response
 
 from .visit import Page, Visit
 
+_REFUSED = 50  # products that a catalog refuses, shown at once
+
 
 def show(visit: Visit) -> Response:
-    """Show what runs, what lags, and how much there is."""
-    return visit.page("status.html", found=visit.platform.operations.status(visit.caller))
+    """Show what runs, what lags, what catalogs outside the mesh refuse, and how much there is."""
+    found = visit.platform.operations.status(visit.caller)
+    refused = visit.platform.catalogs.status(visit.caller, state="failed", limit=_REFUSED)
+    return visit.page("status.html", found=found, refused=refused)
 
 
-PAGES = (Page("/status", show),)
+def retry(visit: Visit) -> Response:
+    """Send again to the catalogs outside the mesh what failed or waits."""
+    visit.platform.catalogs.retry(visit.caller, visit.form.get("product") or None)
+    return visit.go("/status#catalogs")
+
+
+PAGES = (Page("/status", show), Page("/status/retry", retry, ("POST",)))
