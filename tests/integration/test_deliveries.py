@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 
@@ -11,8 +12,10 @@ import pytest
 
 from tests.integration.stand_in_catalog import SECRET, StandIn, install
 from thinmesh.bootstrap import init_home, open_home
-from thinmesh.kernel.errors import Malformed, NotAllowed, NotFound, Temporary
+from thinmesh.bootstrap.catalogs import Courier, found_catalogs
+from thinmesh.kernel.errors import Malformed, NotAllowed, NotFound, Refused, Temporary
 from thinmesh.kernel.policy import Principal
+from thinmesh.kernel.settings import load_settings
 from thinmesh.planes.product.deliveries import Deliveries, Pace
 from thinmesh.planes.product.model import Upload
 from thinmesh.planes.product.records import Records
@@ -298,6 +301,38 @@ def test_a_reconciliation_of_a_catalog_that_is_down_changes_nothing_and_says_so(
     assert SECRET not in error.value.detail
     world.catalog.fault("down")
     assert world.deliveries.reconcile().compared == 1
+
+
+def test_a_comparison_that_was_asked_for_waits_until_the_catalog_is_there(world):
+    for name in ("orders", "returns"):
+        world.register(name)
+    world.follow()
+    (world.catalog.folder / "products" / "orders.json").unlink()
+    world.catalog.fault("down", "*")
+    courier = Courier(world.deliveries)
+    courier.reconcile()
+    _until(courier, lambda: world.catalog.asked > 2)
+    assert set(world.catalog.shown()) == {"returns"}
+    world.catalog.fault("down")
+    _until(courier, lambda: set(world.catalog.shown()) == {"orders", "returns"})
+    courier.stop(60)
+
+
+def _until(courier, true):
+    end = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < end, "it never came true"
+        courier.wake()
+        time.sleep(0.05)
+
+
+def test_a_package_that_cannot_be_loaded_is_named(tmp_path, monkeypatch):
+    install(tmp_path, tmp_path / "catalog")
+    entry = tmp_path / "stand_in-1.0.dist-info" / "entry_points.txt"
+    entry.write_text("[thinmesh.catalogs]\nbroken = not_there:open_catalog\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(Refused, match="broken"):
+        found_catalogs(load_settings(None, {}))
 
 
 def test_several_products_go_at_once_and_none_twice(world):

@@ -22,7 +22,7 @@ from thinmesh.planes.product.deliveries import Deliveries, Pace
 from thinmesh.planes.product.model import Upload
 from thinmesh.planes.product.records import Records
 
-NAMES = ("a", "b", "c", "d")
+NAMES = tuple("abcdefgh")
 FAULTS = ("down", "refuse", "drop", "half", "break")
 STEPS = 40
 KINDS = {

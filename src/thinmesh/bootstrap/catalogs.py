@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from thinmesh.kernel.errors import MeshError
+from thinmesh.kernel.errors import MeshError, Refused
 from thinmesh.planes.product.deliveries import Deliveries, Pace
 from thinmesh.planes.product.records import Records
 
@@ -93,12 +93,21 @@ def deliveries_of(platform: Platform) -> tuple[Deliveries, ...]:
 
 
 def found_catalogs(settings: Settings) -> list[OutsideCatalog]:
-    """Ask every installed package that offers a catalog, by name."""
+    """Ask every installed package that offers a catalog, by name.
+
+    Raises Refused where one of them is broken: passed over, it would look as if nobody had configured it.
+    """
     from importlib.metadata import entry_points
 
     found = []
     for entry in sorted(entry_points(group=GROUP), key=lambda each: each.name):
-        make: Factory = entry.load()
+        try:
+            make: Factory = entry.load()
+        except (ImportError, AttributeError) as error:
+            raise Refused(
+                f"The catalog {entry.name} ({entry.value}) cannot be loaded: {error}.",
+                help="Install the package that offers it again, or remove it.",
+            ) from error
         catalog = make(settings)
         if catalog:
             found.append(catalog)
