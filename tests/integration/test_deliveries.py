@@ -363,6 +363,37 @@ def test_only_administrators_retry_and_it_is_on_record(world):
         world.platform.catalogs.status(world.admin, state="lost")
 
 
+def test_what_is_counted_is_what_is_listed_whatever_state_it_is_in(world):
+    def agree():
+        found = world.platform.catalogs.status(world.admin, limit=1000)
+        listed = Counter(item["state"] for item in found.items)
+        counted = {state: found.catalogs[0][state] for state in ("done", "pending", "failed")}
+        assert counted == {state: listed[state] for state in counted}
+        for state in counted:
+            page = world.platform.catalogs.status(world.admin, state=state)
+            assert [each["product"] for each in page.items] == sorted(
+                item["product"] for item in found.items if item["state"] == state
+            )
+
+    agree()
+    names = [f"p{number}" for number in range(9)]
+    for name in names:
+        world.register(name)
+    agree()
+    world.catalog.fault("refuse", "p1", "p2")
+    world.catalog.fault("drop", "p3", "p4")
+    world.follow()
+    agree()
+    for name in ("p0", "p1", "p3"):  # of each state one changes
+        world.register(name, description="Newer")
+    world.platform.products.retire(world.admin, "p5")
+    world.register("never")
+    world.platform.products.retire(world.admin, "never")
+    agree()
+    world.follow()
+    agree()
+
+
 def test_the_list_is_read_page_by_page(world):
     names = [f"p{number}" for number in range(7)]
     for name in names:

@@ -28,6 +28,10 @@ DELIVERIES_SCHEMA = (
 _AFTER = "(p.sequence > :sequence OR (p.sequence = :sequence AND p.name > :name))"
 _OF = "LEFT JOIN deliveries d ON d.catalog = :c AND d.product = p.name"
 _STATE = "CASE WHEN d.sequence = p.sequence THEN d.state ELSE 'pending' END"
+_ALL = "products p CROSS JOIN catalogs c LEFT JOIN deliveries d ON d.catalog = c.name AND d.product = p.name"
+# Few, and found without looking at every product.
+_FAILED = """catalogs c CROSS JOIN deliveries d ON d.catalog = c.name AND d.state = 'failed'
+    CROSS JOIN products p ON p.name = d.product"""
 # A product that was retired before it was ever sent is no concern of a catalog.
 _CONCERNS = "NOT (p.status = 'retired' AND d.product IS NULL)"
 _CHANGED = "CASE WHEN p.published > p.changed THEN p.published ELSE p.changed END"
@@ -190,8 +194,7 @@ class SqlDeliveries:
                   CASE WHEN d.state <> 'done' THEN nullif(d.error, '') END AS error,
                   CASE WHEN d.sequence = p.sequence OR d.state = 'pending' THEN d.since ELSE {_CHANGED} END AS since,
                   CASE WHEN d.state = 'pending' THEN nullif(d.retry, '') END AS retry
-                FROM products p CROSS JOIN catalogs c
-                LEFT JOIN deliveries d ON d.catalog = c.name AND d.product = p.name
+                FROM {_FAILED if state == "failed" else _ALL}
                 WHERE (p.name, c.name) > (:product, :catalog) AND {" AND ".join([_CONCERNS, *where])}
                 ORDER BY p.name, c.name LIMIT :limit""",
             {
@@ -241,12 +244,20 @@ class SqlDeliveries:
         return Condition("catalogued", _ORDER[worst], f"{row['name']}: {why or 'not delivered yet'}", row["since"])
 
     def _counts(self, tx: Transaction, catalog: str) -> dict[str, int]:
+        """Count by what changed since, without reading every product: there may be many."""
         rows = tx.all(
-            f"""SELECT {_STATE} AS state, count(*) AS found FROM products p {_OF} WHERE {_CONCERNS}
-                GROUP BY {_STATE}""",
-            {"c": catalog},
+            "SELECT state, count(*) AS found FROM deliveries WHERE catalog = :c GROUP BY state", {"c": catalog}
         )
-        return dict.fromkeys(_ORDER, 0) | {row["state"]: row["found"] for row in rows}
+        changed = tx.all(
+            f"""SELECT d.state, count(*) AS found
+                FROM products p JOIN deliveries d ON d.catalog = :c AND d.product = p.name
+                WHERE {_AFTER} AND d.sequence <> p.sequence GROUP BY d.state""",
+            self._after(tx, catalog),
+        )
+        found = dict.fromkeys(_ORDER, 0) | {row["state"]: row["found"] for row in rows}
+        for row in changed:
+            found[row["state"]] -= row["found"]
+        return {**found, "pending": self.behind(tx, catalog) - found["failed"]}
 
     def _after(self, tx: Transaction, catalog: str) -> dict[str, Any]:
         name, sequence = self.position(tx, catalog)
