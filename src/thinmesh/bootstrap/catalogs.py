@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 GROUP = "thinmesh.catalogs"
 Factory = Callable[["Settings"], "OutsideCatalog | None"]
 
+# Products sent in one turn; and where changes keep coming: some take 20 ms of the interpreter, and a turn comes in 2 s.
+_BATCH, _PRESSED_BATCH = 20, 5
 # How often a thread looks whether something is to be tried again.
 _EVERY_SECONDS = 5.0
 # The longest that a server's end waits for catalogs that are being told of a product.
@@ -57,7 +59,7 @@ class Courier:
         self._follower.stop(wait)
 
     def _follow(self) -> bool:
-        return self._deliveries.follow() > 0
+        return self._deliveries.follow(_PRESSED_BATCH if self._follower.pressed else _BATCH) > 0
 
     def _reconcile(self) -> bool:
         if self._asked.is_set():

@@ -41,6 +41,11 @@ class Follower:
         self._woken = time.monotonic()
         self._wake.set()
 
+    @property
+    def pressed(self) -> bool:
+        """Tell whether changes keep coming."""
+        return time.monotonic() < self._woken + _PAUSE_SECONDS
+
     def give_way(self) -> None:
         """Rest in proportion to what was computed since the last rest, unless no changes come; for this thread alone.
 

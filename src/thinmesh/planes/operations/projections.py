@@ -254,6 +254,8 @@ class OutsideProjection:
 
     def __init__(self, catalogs: OutsideCatalogs) -> None:
         self.name = catalogs.name
+        self.counted = "products"
+        self.follows_in_servers = True
         self.sequence = catalogs.sequence
         self.lag = catalogs.lag
         self.faults = catalogs.faults
