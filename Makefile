@@ -67,4 +67,4 @@ docs: setup
 
 # Renews the lock; the result names no package index, so that any mirror serves it.
 lock:
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --group dev --python-version 3.11 pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --group dev --extra datahub --python-version 3.11 pyproject.toml -o requirements.lock

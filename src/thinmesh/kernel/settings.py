@@ -120,6 +120,14 @@ def secret(value: object) -> str:
     raise Unfit("a text on one line, or the path of a file that holds it (beginning with / or ~)")
 
 
+def instance(value: object) -> str:
+    """Read a name of small letters, digits, `_` and `-`, or nothing. Raises Unfit."""
+    found = text(value)
+    if found and not re.fullmatch(r"[a-z][a-z0-9_-]{0,31}", found):
+        raise Unfit("a name of small letters, digits, _ and -, 32 at most, with a letter first")
+    return found
+
+
 def revealed(value: str) -> str:
     """Give the secret that a setting of the kind `secret` stands for: itself, or what its file holds.
 
@@ -210,6 +218,7 @@ class Datahub:
 
     url: str = _setting("", web_address, "The URL of its metadata service (GMS); empty: no DataHub.")
     token: str = _setting("", secret, "Its access token, or the path of a file that holds it (`/` or `~` first).")
+    instance: str = _setting("", instance, "What this mesh is called there, where more than one feeds it.")
 
 
 @dataclass(frozen=True, slots=True)

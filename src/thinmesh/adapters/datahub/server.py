@@ -1,0 +1,211 @@
+"""DataHub's metadata service (GMS): writes by DataHub's own emitter, reads by the endpoint its package reads with."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from queue import Empty, LifoQueue
+from typing import TYPE_CHECKING, Any
+
+from thinmesh.kernel.errors import MeshError, Refused, Temporary
+
+from .proposals import Proposal
+
+if TYPE_CHECKING:
+    from datahub.emitter.rest_emitter import DataHubRestEmitter
+    from datahub.metadata.schema_classes import SystemMetadataClass
+
+# By URN, then by name, the aspects that are there.
+State = Mapping[str, Mapping[str, Any]]
+
+INSTALL = "pip install 'thinmesh[datahub]'"
+_CONNECT_SECONDS = 5.0
+# A product with hundreds of tables is a batch that the server works on for some time.
+_READ_SECONDS = 30.0
+_MOST_READ = 200
+# The server reads entities of every type here: it goes by their URNs, and not by the type in the path
+# (`EntityController.getEntityBatch`), so that one request reads a whole product.
+_READ = "/openapi/v3/entity/dataset/batchGet"
+_PAGE = 500
+# What a later try can help: the request took too long, there were too many, the server has trouble.
+_PASSING = frozenset({408, 423, 425, 429})
+_LONGEST_REASON = 300
+
+
+class Server:
+    """The connections to one metadata service. Safe to use from several threads."""
+
+    def __init__(self, url: str, token: Callable[[], str], run: str, seconds: float = _READ_SECONDS) -> None:
+        self._url = url.rstrip("/")
+        self._token = token
+        self._run = run
+        self._seconds = seconds
+        self._idle: LifoQueue[_Line] = LifoQueue()
+
+    def emit(self, proposals: Sequence[Proposal]) -> None:
+        """Send changes in one request (of up to 200 each); the server has stored them, or dropped some, when this ends.
+
+        Raises Temporary, or Refused where the server does not take them.
+        """
+        if not proposals:
+            return
+        with self._line() as line:
+            from datahub.emitter.rest_emitter import EmitMode
+            from datahub.metadata.schema_classes import SystemMetadataClass
+
+            system = SystemMetadataClass(runId=self._run, properties={"appSource": "thinmesh"})
+            sent: list[Any] = [_Sent(each, system) for each in proposals]
+            line.emitter.emit_mcps(sent, EmitMode.SYNC_PRIMARY)
+
+    def read(self, wanted: Mapping[str, Iterable[str]]) -> dict[str, dict[str, Any]]:
+        """Read aspects, by URN; what is not there is left out. Raises Temporary and Refused."""
+        asked = [{"urn": urn, **{name: {} for name in sorted(aspects)}} for urn, aspects in wanted.items()]
+        found: dict[str, dict[str, Any]] = {}
+        for start in range(0, len(asked), _MOST_READ):
+            for each in self._post(_READ, asked[start : start + _MOST_READ]):
+                found[each["urn"]] = _aspects(each)
+        return found
+
+    def scroll(self, entity: str, aspects: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Give every entity of a type that is not removed, with these aspects. Raises Temporary and Refused."""
+        path = f"/openapi/v3/entity/scroll?count={_PAGE}&query=*&sort=urn"
+        body = {"entities": [entity], "aspects": list(aspects)}
+        after = ""
+        while True:
+            page = self._post(path + after, body)
+            for each in page.get("entities") or ():
+                yield each["urn"], _aspects(each)
+            if not page.get("scrollId") or not page.get("entities"):
+                return
+            from urllib.parse import quote
+
+            after = f"&scrollId={quote(page['scrollId'], safe='')}"
+
+    def _post(self, path: str, body: Any) -> Any:
+        with self._line() as line:
+            status, content = line.post(path, json.dumps(body))
+        if status >= 300:
+            raise self._refusal(status, content)
+        try:
+            return json.loads(content)
+        except ValueError:
+            message = f"DataHub at {self._url} answered with something else than JSON."
+            raise Refused(message, help="Is datahub.url that of its metadata service (GMS)?") from None
+
+    @contextmanager
+    def _line(self) -> Iterator[_Line]:
+        """Lend a connection, and turn what goes wrong into errors of the mesh."""
+        try:
+            line = self._idle.get_nowait()
+        except Empty:
+            line = self._open()
+        try:
+            yield line
+        except MeshError:
+            raise
+        except Exception as error:
+            raise self._failure(error) from error
+        finally:
+            self._idle.put(line)
+
+    def _open(self) -> _Line:
+        # Read when the package is loaded.
+        os.environ.setdefault("DATAHUB_TELEMETRY_ENABLED", "false")
+        try:
+            from datahub.emitter.rest_emitter import DataHubRestEmitter
+        except ImportError as error:
+            # It is there after the next start, without anybody asking again.
+            raise Temporary(f"DataHub's package is not installed: {INSTALL}", help=f"Run {INSTALL}.") from error
+        emitter = DataHubRestEmitter(
+            self._url,
+            token=self._token() or None,
+            connect_timeout_sec=min(_CONNECT_SECONDS, self._seconds),
+            read_timeout_sec=self._seconds,
+            retry_max_times=0,
+            openapi_ingestion=False,
+        )
+        return _Line(emitter, self._url, self._seconds)
+
+    def _failure(self, error: Exception) -> MeshError:
+        """Judge a failure of DataHub's package, or of the line: no answer passes, a refusal does not."""
+        answer = getattr(error.__cause__, "response", None)
+        if answer is not None:
+            return self._refusal(answer.status_code, answer.content)
+        late = " in time" if "timed out" in f"{error} {error.__cause__}".lower() else ""
+        return Temporary(f"DataHub at {self._url} does not answer{late}: {_kind_of(error)}.")
+
+    def _refusal(self, status: int, content: bytes) -> MeshError:
+        """Judge an answer that is no success: trouble of the server passes."""
+        told = f"DataHub at {self._url} answered {status}{_reason(content)}."
+        if status >= 500 or status in _PASSING:
+            return Temporary(told)
+        if status in (401, 403):
+            return Refused(told, help="Check datahub.token: it must be in force, and may edit all metadata.")
+        return Refused(told, help="Is datahub.url that of its metadata service (GMS), of version 1.0 or later?")
+
+
+class _Line:
+    """A connection: the emitter for writing, and under it, for reading, what it connects with (half the time)."""
+
+    def __init__(self, emitter: DataHubRestEmitter, url: str, seconds: float) -> None:
+        import requests
+        from urllib3 import Timeout
+
+        self.emitter = emitter
+        session = emitter.session
+        # Proxies and certificates are read now, and not at each request; a `.netrc` brings no password.
+        found = session.merge_environment_settings(url, {}, None, None, None)
+        session.proxies, session.verify, session.trust_env = found["proxies"], found["verify"], False
+        request = session.prepare_request(requests.Request("POST", f"{url}/"))
+        adapter: Any = session.get_adapter(url)
+        pool = adapter.get_connection_with_tls_context(request, session.verify, session.proxies, session.cert)
+        adapter.cert_verify(pool, url, session.verify, session.cert)
+        self._pool = pool
+        self._base = adapter.request_url(request, session.proxies).rstrip("/")
+        headers = {name: value for name, value in request.headers.items() if name != "Content-Length"}
+        self._headers = {**headers, "Content-Type": "application/json"}
+        self._timeout = Timeout(connect=min(_CONNECT_SECONDS, seconds), read=seconds)
+
+    def post(self, path: str, body: str) -> tuple[int, bytes]:
+        """Send a request; give status and content of the answer."""
+        answer = self._pool.urlopen(
+            "POST", self._base + path, body, self._headers, retries=False, timeout=self._timeout, redirect=False
+        )
+        return answer.status, answer.data
+
+
+class _Sent:
+    """A change as DataHub's emitter takes it: its own class takes most of a delivery's time to say the same."""
+
+    def __init__(self, proposal: Proposal, system: SystemMetadataClass) -> None:
+        # The names are the emitter's; it adds to the system metadata, which all changes of a batch share.
+        self.entityUrn = proposal.urn
+        self.aspectName = proposal.aspect
+        self.systemMetadata = system
+        self._proposal = proposal
+
+    def to_obj(self) -> dict[str, Any]:
+        """Render as the server takes it."""
+        system = self.systemMetadata
+        told = {"lastObserved": system.lastObserved, "runId": system.runId, "properties": system.properties}
+        return {**self._proposal.document(), "systemMetadata": told}
+
+
+def _kind_of(error: Exception) -> str:
+    """Name what a request failed with, without its words: those may quote the request."""
+    return type(error.__cause__ if isinstance(error.__cause__, OSError) else error).__name__
+
+
+def _reason(content: bytes) -> str:
+    try:
+        said = json.loads(content).get("message")
+    except (ValueError, AttributeError):
+        said = None
+    return f": {' '.join(str(said).split())[:_LONGEST_REASON]}" if said else ""
+
+
+def _aspects(entity: Mapping[str, Any]) -> dict[str, Any]:
+    found = ((name, each) for name, each in entity.items() if name != "urn" and isinstance(each, Mapping))
+    return {name: each["value"] for name, each in found if each.get("value") is not None}
