@@ -5,10 +5,12 @@ from __future__ import annotations
 import itertools
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+
+from thinmesh.planes.product.backend import OutsideCatalog
 
 from .. import mesh, stand_in
 from ..model import OURS, Goal, Job, Work
@@ -30,6 +32,24 @@ def attached(state: str, folder: Path) -> Iterator[Work]:
 @contextmanager
 def delivered(folder: Path) -> Iterator[Work]:
     """Tell the catalog of all products, as a server does after it was down."""
+    with _telling(folder, stand_in.StandIn(True)) as work:
+        yield work
+
+
+@contextmanager
+def delivered_to_datahub(folder: Path) -> Iterator[Work]:
+    """Tell DataHub's stand-in of all products, by DataHub's own emitter, each read back and compared."""
+    from thinmesh.adapters.datahub.catalog import DataHubCatalog
+    from thinmesh.adapters.datahub.server import Server
+
+    from .. import datahub
+
+    with datahub.stand_in() as (url, clear), _telling(folder, DataHubCatalog(Server(url, str, "bench")), clear) as work:
+        yield work
+
+
+@contextmanager
+def _telling(folder: Path, catalog: OutsideCatalog, clear: Callable[[], object] = bool) -> Iterator[Work]:
     from thinmesh.bootstrap import open_home
     from thinmesh.planes.product.deliveries import Deliveries
     from thinmesh.planes.product.records import Records
@@ -39,11 +59,12 @@ def delivered(folder: Path) -> Iterator[Work]:
     numbers = range(500_000, 500_000 + _PRODUCTS)
     mesh.in_threads(lambda number: platform.products.register(caller, mesh.document(number)), list(numbers), 32)
     records = Records(platform.index, lambda: platform.teams)
-    deliveries = Deliveries(stand_in.StandIn(True), platform.database, platform.delivered, records)
+    deliveries = Deliveries(catalog, platform.database, platform.delivered, records)
 
     def work() -> dict[str, float]:
         with platform.database.write() as tx:
             platform.delivered.restart(tx, deliveries.name)
+        clear()
         began = time.perf_counter()
         count = sum(itertools.takewhile(bool, iter(deliveries.follow, None)))
         return {"rate": count / (time.perf_counter() - began)}
@@ -72,6 +93,13 @@ JOBS = (
         key="catalog-delivered",
         title=f"tell a catalog of {_PRODUCTS:,} products, 5 ms each",
         sides={OURS: delivered},
+        goals=(Goal("rate", 200, against=None, at_least=True),),
+        rounds=3,
+    ),
+    Job(
+        key="catalog-datahub",
+        title=f"tell DataHub's stand-in of {_PRODUCTS:,} products, each read back",
+        sides={OURS: delivered_to_datahub},
         goals=(Goal("rate", 200, against=None, at_least=True),),
         rounds=3,
     ),
