@@ -304,7 +304,7 @@ class DuckdbRun:
             self._stalled += self._waiting - self._paused
 
     def _failed(self, message: Mapping[str, Any]) -> MeshError:
-        return refusal(message, self.parsed)
+        return refusal(message, self.parsed, self._job.sql)
 
     def _unserved(self) -> Temporary:
         """Say why no worker was free: often the caller's own answers, which are read slowly, hold them."""

@@ -24,6 +24,8 @@ BATCH_ROWS = 65_536
 _TEXT_BATCH_ROWS = 16_384
 
 
+_LINE_BEFORE = "EXPLAIN"
+_PLACE = re.compile(r"(\n\nLINE )(\d+)")
 _ERROR = re.compile(r"((?:[A-Za-z]+ )+)Error: ")
 
 
@@ -162,7 +164,7 @@ class Answer:
         self._connection = connection
         self._sql = sql
         self._limit = limit
-        relation = _limited(connection, sql, limit)
+        relation = _placed(connection, sql, limit)
         self.names = list(relation.columns)
         self.types = [str(kind) for kind in relation.types]
         self._relation = relation
@@ -217,6 +219,19 @@ class Answer:
         reader = self._reader(self._projection(encode.plain), BATCH_ROWS)
         schema = pa.schema([field.with_name(name) for field, name in zip(reader.schema, self.names, strict=True)])
         return schema, self._cut(reader)
+
+
+def _placed(connection: duckdb.DuckDBPyConnection, sql: str, limit: int | None) -> duckdb.DuckDBPyRelation:
+    """Bind a statement. DuckDB leaves the place out of what it says of one that does not bind; EXPLAIN tells it."""
+    try:
+        return _limited(connection, sql, limit)
+    except (duckdb.BinderException, duckdb.CatalogException) as error:
+        try:
+            connection.execute(f"{_LINE_BEFORE}\n{sql}")
+        except type(error) as placed:
+            told = _PLACE.sub(lambda found: f"{found[1]}{int(found[2]) - 1}", str(placed))
+            raise type(error)(told) from None
+        raise
 
 
 def _limited(connection: duckdb.DuckDBPyConnection, sql: str, limit: int | None) -> duckdb.DuckDBPyRelation:

@@ -1,8 +1,10 @@
 """Errors of DuckDB as people see them."""
 
+import duckdb
 import pytest
 
 from thinmesh.adapters.duckdb.query.report import clean, refusal
+from thinmesh.adapters.duckdb.query.session import Session
 from thinmesh.planes.query.model import Parsed, TableName
 
 PARSED = Parsed("select", (TableName("shop", "orders"),))
@@ -77,3 +79,30 @@ def test_depth_is_said_in_words_that_help():
 def test_no_text_is_long_however_long_its_values(begin):
     error = refusal({"kind": "InvalidInputException", "detail": begin + "x" * 100_000 + '"', "help": ""}, PARSED)
     assert len(error.detail + error.help) < 5000
+
+
+@pytest.mark.parametrize(
+    ("sql", "place"),
+    [
+        ("SELECT nothing", (1, 8, "at nothing")),
+        ("SELECT 1 AS one\nFROM range(3)\n  WHERE tw = 1", (3, 9, "at tw")),
+        ("EXPLAIN SELECT nothing", (1, 16, "at nothing")),
+        ("SELECT 'é€😀', nothing", (1, 15, "at nothing")),
+        ("\tSELECT nothing", (1, 9, "at nothing")),
+        ("SELECT 1\nFROM", (2, 1, "at FROM")),
+        ("SELECT nofunction(1)", (1, 8, "at nofunction(1)")),
+        ("EXPLAIN\nSELECT nothing", None),
+        ("  \t SELEC 1", (1, 5, "at SELEC")),
+        ("SELECT\tnothing", (1, 8, "at nothing")),
+        (f"SELECT {'1 + ' * 60}nothing {' + 2' * 60}", (1, 248, "at nothing")),
+    ],
+    ids=range(11),
+)
+def test_a_fault_is_shown_at_its_place_where_that_is_sure(sql, place):
+    session = Session(64 << 20, 1, None, 0)
+    with pytest.raises(duckdb.Error) as refused:
+        session.query(session.screen(sql).sql, 1)
+    found = refusal({"kind": type(refused.value).__name__, "detail": str(refused.value), "help": ""}, None, sql)
+    told = [(each.examples[0].line, each.examples[0].position, each.message) for each in found.violations]
+    assert told == ([place] if place else [])
+    session.connection.close()
