@@ -82,6 +82,9 @@ class Catalog:
     def readable(self, caller: Principal) -> list[ReadableTable]:
         return [table for name, table in self.tables.items() if self.may(caller, name.product)]
 
+    def names(self, caller: Principal) -> list[TableName]:
+        return [table.name for table in self.readable(caller)]
+
     def describe(self, caller: Principal, name: TableName) -> ReadableTable:
         if name not in self.tables:
             near = nearest(str(name), map(str, self.tables))

@@ -28,6 +28,12 @@ class QueryCatalog:
         """Give every table whose data the caller may read."""
         return [readable_table(snapshot) for snapshot in self.reading.readable(caller)]
 
+    def names(self, caller: Principal) -> Sequence[TableName]:
+        """Give the names of those tables."""
+        from thinmesh.planes.query.model import TableName
+
+        return [TableName(product, table) for product, table in self.reading.names(caller)]
+
     def describe(self, caller: Principal, name: TableName) -> ReadableTable:
         """Give a table's columns."""
         return readable_table(self.reading.describe(caller, name.product, name.table))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
@@ -39,7 +40,8 @@ async def run(request: Request, platform: ThePlatform, caller: Caller, statement
         return await answer(
             request,
             lambda: platform.queries.run(caller, statement.sql, id, statement.limit, chosen, fresh),
-            lambda: platform.queries.cancel(caller, id),
+            partial(platform.queries.cancel, caller),
+            id,
         )
     except MeshError as error:
         return problem_response(error, request_id(request.scope), {STATEMENT_HEADER: id})
@@ -103,4 +105,5 @@ async def data(
         # Its length is not known before it is made.
         del found.headers["content-length"]
         return found
-    return await answer(request, lambda: platform.queries.data(caller, product, table, chosen), None, name)
+    cancel = partial(platform.queries.cancel, caller)
+    return await answer(request, lambda: platform.queries.data(caller, product, table, chosen), cancel, headers=name)

@@ -17,7 +17,6 @@ from fastapi.responses import Response
 from thinmesh.kernel.errors import MeshError, NotFound, Unsupported
 from thinmesh.planes.query.model import FORMATS
 
-from .auth import caller_of, platform_of
 from .doorstep import Receive, Scope, Send, StreamBroken, request_id
 from .outlet import DIRECT, ChunkOutlet
 
@@ -79,28 +78,28 @@ async def in_thread(work: Callable[[], Any]) -> Any:
 async def answer(
     request: Request,
     start: Callable[[], Execution],
-    cancel: Callable[[], Any] | None,
+    cancel: Callable[[str], Any],
+    id: str | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     """Run a statement and give its answer, a long one streamed; a client that goes away ends it.
 
-    `start` gives the execution once its first rows are there; `cancel` ends it from another thread until then.
+    `start` gives the execution once its first rows are there. `cancel` ends a statement by its id from another thread;
+    before the first rows that takes an `id` chosen by the caller.
     """
     gone = asyncio.create_task(_gone(request.receive))
     work = asyncio.ensure_future(in_thread(lambda: _begin(start)))
     try:
         await asyncio.wait({gone, work}, return_when=asyncio.FIRST_COMPLETED)
-        if not work.done() and cancel is not None:
-            await in_thread(lambda: _quietly(cancel))
+        if not work.done() and id is not None:
+            await in_thread(partial(_quietly, cancel, id))
         execution, first, whole = await work
     finally:
         gone.cancel()
     named = {STATEMENT_HEADER: execution.statement, **(headers or {})}
     if whole:
         return Response(first, 200, named, execution.media_type)
-    platform, caller = platform_of(request), caller_of(request, basic=True)
-    end = partial(_quietly, partial(platform.queries.cancel, caller, execution.statement))
-    return StatementResponse(execution, first, end, named)
+    return StatementResponse(execution, first, partial(_quietly, cancel, execution.statement), named)
 
 
 async def _gone(receive: Receive) -> None:
@@ -108,10 +107,10 @@ async def _gone(receive: Receive) -> None:
         pass
 
 
-def _quietly(cancel: Callable[[], Any]) -> None:
+def _quietly(cancel: Callable[[str], Any], id: str) -> None:
     """Cancel what may not have begun, or have ended already."""
     with contextlib.suppress(NotFound):
-        cancel()
+        cancel(id)
 
 
 def _begin(start: Callable[[], Execution]) -> tuple[Execution, bytes, bool]:

@@ -15,15 +15,17 @@ from thinmesh.interface.http.uploads import Turns
 from thinmesh.interface.platform import Platform
 from thinmesh.kernel.errors import MeshError
 
-from . import access, assets, handing_in, product, search, signing_in, status, teams
+from . import access, assets, console, handing_in, product, search, signing_in, status, teams
 from .visit import Page, Site, route
 
+# The first step of every page's address. Git and the documents have others, and so have the API's planes but one.
 _PAGES = re.compile(
     r"/(?:$|(?:assets|products|sign-in|sign-out|query(?!/v1(?:/|$))|teams|tokens|requests|status|new)(?:/|$))"
 )
 PAGES: tuple[Page, ...] = (
     *search.PAGES,
     *product.PAGES,
+    *console.PAGES,
     *handing_in.PAGES,
     *access.PAGES,
     *teams.PAGES,

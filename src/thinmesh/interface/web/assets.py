@@ -5,9 +5,11 @@ from __future__ import annotations
 import gzip
 import hashlib
 import mimetypes
+import re
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -16,6 +18,8 @@ from starlette.routing import Route
 _FOLDER = "static"
 _PACKED_ALREADY = {"font/woff2", "image/png"}
 _TYPES = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".woff2": "font/woff2"}
+# How a file names another one.
+_NAMING = {".css": re.compile(rb"(url\()([\w-][\w.-]*)(\))"), ".js": re.compile(rb'(\bfrom ")\./([\w.-]+)(")')}
 _DIGITS = 16  # of the digest, in an address
 
 
@@ -31,17 +35,16 @@ class Asset:
 
 @cache
 def assets() -> dict[str, Asset]:
-    """Give all assets by name. Styles name others by `url(name)`, which becomes their address."""
-    found: dict[str, Asset] = {}
-    folder = files(__package__).joinpath(_FOLDER)
-    names = sorted((each.name for each in folder.iterdir() if each.is_file()), key=lambda name: name.endswith(".css"))
-    for name in names:
-        content = folder.joinpath(name).read_bytes()
-        if name.endswith(".css"):
-            for other in found.values():
-                content = content.replace(f"url({_name(other)})".encode(), f"url({other.address})".encode())
-        found[name] = _asset(name, content)
-    return found
+    """Give all assets by name.
+
+    Styles name others by `url(name)`, modules by `from "./name"`: both become addresses. None may name itself, over
+    others or not.
+    """
+    return {each.name: _asset(each.name) for each in _folder().iterdir() if each.is_file()}
+
+
+def _folder() -> Traversable:
+    return files(__package__).joinpath(_FOLDER)
 
 
 def address_of(name: str) -> str:
@@ -49,16 +52,20 @@ def address_of(name: str) -> str:
     return assets()[name].address
 
 
-def _asset(name: str, content: bytes) -> Asset:
+@cache
+def _asset(name: str) -> Asset:
     suffix = name[name.rfind(".") :]
+    content = _folder().joinpath(name).read_bytes()
+    if suffix in _NAMING:
+        content = _NAMING[suffix].sub(_with_address, content)
     kind = _TYPES.get(suffix) or mimetypes.guess_type(name)[0] or "application/octet-stream"
     digest = hashlib.sha256(content).hexdigest()[:_DIGITS]
     packed = None if kind in _PACKED_ALREADY else gzip.compress(content, mtime=0)
     return Asset(f"/assets/{digest}/{name}", kind, content, packed)
 
 
-def _name(asset: Asset) -> str:
-    return asset.address.rpartition("/")[2]
+def _with_address(named: re.Match[bytes]) -> bytes:
+    return named[1] + _asset(named[2].decode()).address.encode() + named[3]
 
 
 async def _serve(request: Request) -> Response:

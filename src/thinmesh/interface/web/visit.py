@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from inspect import iscoroutinefunction
+from typing import Any, cast
 from urllib.parse import quote, urlsplit
 
 from starlette.concurrency import run_in_threadpool
@@ -14,6 +15,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from thinmesh.interface.http.doorstep import request_id
+from thinmesh.interface.http.problems import problem_response
 from thinmesh.interface.http.rates import Rates
 from thinmesh.interface.http.uploads import in_turn, uploads
 from thinmesh.interface.platform import Platform
@@ -73,15 +76,17 @@ class Visit:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """An address and what answers it, in a thread of its own, for whoever is signed in.
+    """An address and what answers it for whoever is signed in: a coroutine, or a function in a thread of its own.
 
-    `takes_files` makes it one that files are handed in to: it is asked first, and raises for who may not.
+    `takes_files` makes it one that files are handed in to: it is asked first, and raises for who may not. What a
+    page's own script asks for (`for_script`) is refused with problem documents instead of pages.
     """
 
     path: str
-    answer: Callable[[Visit], Response]
+    answer: Callable[[Visit], Response | Awaitable[Response]]
     methods: Sequence[str] = ("GET",)
     takes_files: Callable[[Visit], None] | None = None
+    for_script: bool = False
 
 
 class Site:
@@ -121,32 +126,36 @@ def route(site: Site, page: Page) -> Route:
             if page.takes_files is None:
                 form = await read_form(request)
             caller = session.caller_of(site.platform, site.rates, request)
-            visit = Visit(site, request, caller, form)
-            if page.takes_files is None:
-                return await run_in_threadpool(page.answer, visit)
-            return await _with_files(visit, page)
-        except NotSignedIn as error:
-            return site.sign_in(request, error, form)
+            return await _answered(page, Visit(site, request, caller, form))
         except MeshError as error:
+            if page.for_script:
+                return problem_response(error, request_id(request.scope))
+            if isinstance(error, NotSignedIn):
+                return site.sign_in(request, error, form)
             return site.error(request, error, caller)
 
     return Route(page.path, answer, methods=list(page.methods))
 
 
-async def _with_files(visit: Visit, page: Page) -> Response:
+async def _answered(page: Page, visit: Visit) -> Response:
+    if iscoroutinefunction(page.answer):
+        made: Response = await page.answer(visit)
+        return made
+    answer = cast("Callable[[Visit], Response]", page.answer)
+    if page.takes_files is None:
+        return await run_in_threadpool(answer, visit)
+    return await _with_files(visit, answer, page.takes_files)
+
+
+async def _with_files(visit: Visit, answer: Callable[[Visit], Response], require: Callable[[Visit], None]) -> Response:
     """Take the files, then answer once it is the caller's turn: what is checked takes turns with all other checks."""
     texts: dict[str, str] = {}
-    require = page.takes_files or _anybody
     async with uploads(visit.request, visit.platform, visit.caller, partial(require, visit), texts) as files:
         given = replace(visit, form=texts, files=files)
         answered: Response = await in_turn(
-            visit.request, visit.caller, lambda told: page.answer(replace(given, progress=told))
+            visit.request, visit.caller, lambda told: answer(replace(given, progress=told))
         )
         return answered
-
-
-def _anybody(_: Visit) -> None:
-    pass
 
 
 async def read_form(request: Request) -> Mapping[str, str]:

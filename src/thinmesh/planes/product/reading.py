@@ -53,6 +53,18 @@ class Reading:
                     found += [Snapshot(name, state.table, state.publication, ()) for state in product.tables.values()]
         return found
 
+    def names(self, caller: Principal) -> list[tuple[str, str]]:
+        """Give the (product, table) names of `readable`, by product; no document is read."""
+        with self._backends.database.read() as tx:
+            return [
+                (row["name"], table)
+                for row in self._backends.index.catalog(tx)
+                if self._backends.policy.allows(
+                    caller, Action.READ_DATA, ProductFacts(row["name"], row["domain"], row["owner"], row["access"])
+                )
+                for table in row["tables"]
+            ]
+
     def describe(self, caller: Principal, product: str, table: str) -> Snapshot:
         """Give a table's columns to any signed-in user."""
         self._backends.policy.require(caller, Action.READ_METADATA)

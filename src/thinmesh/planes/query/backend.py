@@ -24,6 +24,9 @@ class TableCatalog(Protocol):
     def readable(self, caller: Principal) -> Sequence[ReadableTable]:
         """Give every table whose data the caller may read, by product and table name; `files` may be left out."""
 
+    def names(self, caller: Principal) -> Sequence[TableName]:
+        """Give the names of the tables that `readable` gives, by product, and nothing more: quick in a large mesh."""
+
     def describe(self, caller: Principal, name: TableName) -> ReadableTable:
         """Give a table's columns to any signed-in user (metadata, no files). Raises NotFound with the nearest name."""
 

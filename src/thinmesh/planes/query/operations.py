@@ -127,16 +127,27 @@ class Queries:
         last = found[size - 1] if rest else None
         return Page(tuple(map(_listed, found[:size])), cursor_of([last.product, last.table]) if last else None)
 
+    def names(self, caller: Principal) -> tuple[TableName, ...]:
+        """Give the names of all tables whose data the caller may read, by product. Raises NotAllowed."""
+        _may_query(caller)
+        return tuple(self._catalog.names(caller))
+
     def statement(self, caller: Principal, id: str) -> Statement:
         """Give an entry of the query log: one's own; of anybody to an administrator. Raises NotFound, NotAllowed."""
         return self._find(caller, id)[0]
 
-    def statements(self, caller: Principal, limit: int | None = None, cursor: str | None = None) -> Page:
-        """List the query log, newest first: one's own entries; everybody's to an administrator. Raises NotAllowed."""
+    def statements(
+        self, caller: Principal, limit: int | None = None, cursor: str | None = None, *, own: bool = False
+    ) -> Page:
+        """List the query log, newest first: one's own entries; everybody's to an administrator. Raises NotAllowed.
+
+        `own` keeps an administrator to their own as well.
+        """
         _may_query(caller)
         size = checked_limit(limit)
         self._recorder.flush()
-        found = list(self._log.list(None if caller.administers else caller.user, size + 1, texts_of(cursor, 3)))
+        whose = None if caller.administers and not own else caller.user
+        found = list(self._log.list(whose, size + 1, texts_of(cursor, 3)))
         rest = len(found) > size
         found = found[:size]
         position = cursor_of([found[-1].started, found[-1].user, found[-1].id]) if rest else None

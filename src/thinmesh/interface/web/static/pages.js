@@ -39,7 +39,8 @@
   });
 
   document.addEventListener("keydown", (event) => {
-    const typing = event.target.closest("input, textarea, select, [contenteditable]");
+    // The editor of the console lies in a shadow root: the event's own target is not its target here.
+    const typing = event.composedPath()[0].closest?.("input, textarea, select, [contenteditable]");
     if (event.key === "/" && !typing) {
       const field = document.querySelector("[data-hotkey='/']");
       if (field) {
@@ -75,10 +76,17 @@
     fault.textContent = fault.hidden ? "" : "The token is not valid here.";
     if (fault.hidden) {
       form.reset();
-      dialog.close();
       again?.();
       again = null;
+      dialog.close();
     }
   });
+  // The same for pages with scripts of their own: they are told whether somebody signed in.
+  document.addEventListener("pages:session-ended", (event) => {
+    again = () => event.detail(true);
+    dialog.showModal();
+    dialog.addEventListener("close", () => event.detail(false), { once: true });
+  });
+  document.addEventListener("pages:say", (event) => say(event.detail));
   document.addEventListener("htmx:sendError", () => say("The server cannot be reached"));
 })();
