@@ -72,6 +72,13 @@ def test_the_api_keeps_its_addresses_beside_the_pages(mesh):
         assert "json" in httpx.get(url + path, headers=signed).headers["content-type"]
 
 
+def test_a_form_without_an_end_is_not_read(mesh):
+    url, _ = mesh
+    endless = visitor(url).post("/sign-in", content=iter([b"token=", b"x" * 100]))
+    assert endless.status_code == 400
+    assert visitor(url).post("/sign-in", data={"token": "x" * (5 << 20)}).status_code == 413
+
+
 @pytest.mark.parametrize(
     "next", ["//evil.example", "https://evil.example/", "/\\evil.example", "javascript:alert(1)", "/a\nb"]
 )

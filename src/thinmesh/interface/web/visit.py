@@ -162,6 +162,9 @@ async def read_form(request: Request) -> Mapping[str, str]:
     """Read what was typed: texts alone. Raises Malformed, TooLarge."""
     if request.method in {"GET", "HEAD"}:
         return {}
+    if "transfer-encoding" in request.headers:
+        # No browser sends a form so; nobody may fill the memory with one that does not end.
+        raise Malformed("What the form sent does not say its length.", help="Send it from the page.")
     if int(request.headers.get("content-length") or 0) > _FORM_BYTES:
         raise TooLarge("More was typed than a form takes.", help="Use the command line or the API for long texts.")
     try:
