@@ -15,6 +15,7 @@ PAGES = (
     "/products/stations",
     "/products/missing",
     "/products/wind/publish",
+    "/query",
     "/new",
     "/requests",
     "/requests/new?product=crews",

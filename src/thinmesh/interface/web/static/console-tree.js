@@ -1,5 +1,6 @@
 // Products, their tables, and the columns of those: a tree that stays quick with thousands of products.
 const MOST = 250; // products shown at once
+let lines = 0;
 
 function made(tag, attributes = {}, ...content) {
   const element = document.createElement(tag);
@@ -47,8 +48,10 @@ export class Tree {
     Object.assign(item.dataset, data);
     const line = made("li", { role: "none" }, item);
     if (more) {
+      const id = `tree-${(lines += 1)}`;
       item.setAttribute("aria-expanded", "false");
-      line.append(made("ul", { role: "group" }));
+      item.setAttribute("aria-owns", id);
+      line.append(made("ul", { role: "group", id }));
     }
     return line;
   }
