@@ -17,6 +17,8 @@ from thinmesh.kernel.names import nearest
 from thinmesh.kernel.policy import Principal
 from thinmesh.planes.query.model import ReadableTable, Statement, TableName
 
+OWNER = "olga"  # of every product
+
 _ARROW = {
     "integer": pa.int64(),
     "number": pa.float64(),
@@ -91,6 +93,11 @@ class Catalog:
             raise NotFound(f"There is no table {name}.", help=f"Did you mean {near}?" if near else "")
         return self.tables[name]
 
+    def names_readers(self, caller: Principal, product: str) -> bool:
+        if product not in {name.product for name in self.tables}:
+            raise NotFound(f"There is no product {product}.")
+        return caller.user == OWNER
+
 
 class MemoryLog:
     """A query log in memory."""
@@ -113,6 +120,9 @@ class MemoryLog:
         if before is not None:
             found = [one for one in found if position(one) < tuple(before)]
         return sorted(found, key=position, reverse=True)[:limit]
+
+    def usage(self, product: str, since: str) -> tuple[list[tuple[str, int]], list[tuple[str, int, str]]]:
+        return [], []
 
     def interrupted(self) -> None:
         pass

@@ -5,14 +5,15 @@ import json
 import threading
 import time
 from contextlib import closing
+from dataclasses import replace
 
 import pandas as pd
 import pytest
 
 from thinmesh.adapters.duckdb.query.engine import DuckdbEngine
-from thinmesh.adapters.sql.schema import migrate
+from thinmesh.adapters.sql.schema import STORES, migrate
 from thinmesh.adapters.sql.sqlite import SqliteDatabase
-from thinmesh.adapters.sql.statements import STATEMENTS_SCHEMA, SqlStatementLog
+from thinmesh.adapters.sql.statements import SqlStatementLog
 from thinmesh.kernel.contract import Column
 from thinmesh.kernel.errors import (
     Conflict,
@@ -25,10 +26,10 @@ from thinmesh.kernel.errors import (
     Unsupported,
 )
 from thinmesh.kernel.policy import Principal
-from thinmesh.planes.query.model import ReadableTable
+from thinmesh.planes.query.model import ReadableTable, TableName
 from thinmesh.planes.query.operations import Queries
 
-from .query_world import Catalog, write
+from .query_world import OWNER, Catalog, write
 
 ANN, BOB = Principal("ann"), Principal("bob", door="cli")
 ROOT = Principal("root", admin=True, scope="admin")
@@ -67,7 +68,7 @@ def catalog(place):
 @pytest.fixture
 def log(tmp_path):
     with closing(SqliteDatabase(tmp_path / "mesh.db")) as database:
-        migrate(database, {"statements": ((1, STATEMENTS_SCHEMA),)})
+        migrate(database, {"statements": STORES["statements"]})
         yield SqlStatementLog(database)
 
 
@@ -176,6 +177,52 @@ def test_a_profile_counts_every_column(queries):
     assert (city.nulls, city.min, city.max, city.mean) == (1, "", "Bern", None)
     assert set(city.top) == {"", "Bern"}
     assert (temp.nulls, temp.mean) == (1, -1.25)
+
+
+def test_a_profile_tells_how_values_spread(queries):
+    id, city, temp = queries.profile(ANN, "weather", "days")
+    assert len(id.quantiles) == 21
+    assert (id.quantiles[0], id.quantiles[-1]) == (1.0, 3.0)
+    assert list(id.quantiles) == sorted(id.quantiles)
+    assert (city.quantiles, city.top_counts) == ((), (1, 1))
+    assert (temp.quantiles[0], temp.quantiles[-1]) == (-4.0, 1.5)
+
+
+def test_a_profile_of_no_rows_is_one_all_the_same(queries, catalog):
+    name = TableName("weather", "days")
+    catalog.tables[name] = replace(catalog.tables[name], files=(), publication=None)
+    assert [(one.rows, one.top, one.quantiles) for one in queries.profile(ANN, "weather", "days")] == [(0, (), ())] * 3
+
+
+def test_a_profile_is_measured_once_and_every_look_is_logged(queries):
+    first = queries.profile(ANN, "weather", "days")
+    assert queries.profile(BOB, "weather", "days") is first
+    (entry,) = [one for one in queries.statements(BOB).items if one["sql"] == "profile weather.days"]
+    assert (entry["state"], tuple(entry["tables"])) == ("done", ("weather.days",))
+
+
+def test_a_profile_that_is_kept_is_for_readers_alone(queries, catalog):
+    catalog.granted.add(("ann", "vault"))
+    queries.profile(ANN, "vault", "days")
+    with pytest.raises(NotAllowed):
+        queries.profile(BOB, "vault", "days")
+    catalog.granted.clear()
+    with pytest.raises(NotAllowed):
+        queries.profile(ANN, "vault", "days")
+
+
+def test_use_is_counted_for_all_and_named_for_owners(queries):
+    for caller in (ANN, ANN, BOB):
+        queries.run(caller, "SELECT count(*) FROM weather.days").read()
+    queries.sample(BOB, "weather", "days")
+    queries.profile(BOB, "weather", "days")
+    queries.statements(ANN)  # waits for the log
+    found = queries.usage(BOB, "weather")
+    assert (found.statements, found.users, found.readers, sum(found.by_day.values())) == (3, 2, None, 3)
+    named = queries.usage(Principal(OWNER), "weather").readers
+    assert [(one.user, one.statements) for one in named] == [("ann", 2), ("bob", 1)]
+    with pytest.raises(NotFound):
+        queries.usage(BOB, "nothing")
 
 
 def test_data_is_read_by_pandas(queries):

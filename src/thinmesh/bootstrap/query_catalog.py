@@ -38,6 +38,10 @@ class QueryCatalog:
         """Give a table's columns."""
         return readable_table(self.reading.describe(caller, name.product, name.table))
 
+    def names_readers(self, caller: Principal, product: str) -> bool:
+        """Tell whether the caller may know by name who reads a product."""
+        return self.reading.names_readers(caller, product)
+
 
 def readable_table(found: Snapshot) -> ReadableTable:
     """Give a table in the query plane's words."""

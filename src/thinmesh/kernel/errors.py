@@ -153,10 +153,14 @@ class Conflict(MeshError):
 
 
 class Retired(MeshError):
-    """The product was retired."""
+    """The product was retired; `successor` is the product to use instead, where one is named."""
 
     code, title, status = "retired", "Retired", 410
     default_help = "Use the successor, if one is named."
+
+    def __init__(self, detail: str, *, help: str = "", successor: str | None = None) -> None:
+        super().__init__(detail, help=help)
+        self.successor = successor
 
 
 class TooLarge(MeshError):

@@ -15,6 +15,7 @@ class Action(StrEnum):
 
     READ_METADATA = "read_metadata"  # any product's descriptor, list, search
     READ_DATA = "read_data"  # rows, sample, profile, statistics
+    SEE_READERS = "see_readers"  # by name; how many there are is metadata
     FETCH = "fetch"  # the shared repository, with the CSVs of every open product
     PUSH = "push"  # to it; what the push changes is asked for on its own
     REGISTER = "register"  # a new product in a domain
@@ -68,8 +69,8 @@ class Grants(Protocol):
         """Tell whether the user, in person or through a team, may read the product's data now."""
 
 
-_READING = frozenset({Action.READ_METADATA, Action.READ_DATA, Action.FETCH})
-_OWNERS = frozenset({Action.CHANGE, Action.PUBLISH, Action.DECIDE_ACCESS})
+_READING = frozenset({Action.READ_METADATA, Action.READ_DATA, Action.SEE_READERS, Action.FETCH})
+_OWNERS = frozenset({Action.CHANGE, Action.PUBLISH, Action.DECIDE_ACCESS, Action.SEE_READERS})
 _WIDE = frozenset({"write", "admin"})
 _PUBLISHING = frozenset({Action.READ_METADATA, Action.PUSH})
 _SELF_SERVE = frozenset({Action.FETCH, Action.PUSH, Action.CREATE_TEAM, Action.REQUEST_ACCESS, Action.MANAGE_TOKENS})

@@ -125,7 +125,7 @@ def test_a_scope_we_do_not_know_opens_nothing(caller, action, situation):
 @given(principals, actions, situations)
 def test_a_read_token_changes_nothing(caller, action, situation):
     if may(Policy(Granted()), replace(caller, scope="read"), action, situation):
-        assert action in (Action.READ_METADATA, Action.READ_DATA, Action.FETCH)
+        assert action in (Action.READ_METADATA, Action.READ_DATA, Action.SEE_READERS, Action.FETCH)
 
 
 @given(principals, actions, situations)
@@ -136,7 +136,9 @@ def test_a_publish_token_publishes_to_its_product_and_reads_no_data(caller, acti
         assert harmless or (action is Action.PUBLISH and product.name == "flights")
 
 
-@given(principals, situations, st.sampled_from((Action.CHANGE, Action.PUBLISH, Action.DECIDE_ACCESS)))
+@given(
+    principals, situations, st.sampled_from((Action.CHANGE, Action.PUBLISH, Action.DECIDE_ACCESS, Action.SEE_READERS))
+)
 def test_a_product_is_changed_by_its_owners_and_administrators(caller, situation, action):
     if may(Policy(Granted()), caller, action, situation):
         product = situation["product"]

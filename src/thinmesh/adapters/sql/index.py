@@ -47,8 +47,24 @@ INDEX_SCHEMA = (
 )
 # A changed product's tags go by its name: without it, each change read the tags of all.
 INDEX_TAGS_SCHEMA = ("CREATE INDEX product_tags_by_product ON product_tags (product)",)
+# What products are made from, by product and by input; `named` is the input as written (`product` or `product.table`).
+# The log tells of it, and of what changed in each contract: what was projected before is projected again.
+INPUTS_SCHEMA = (
+    """CREATE TABLE product_inputs (
+        product TEXT NOT NULL, position INTEGER NOT NULL, input TEXT NOT NULL, named TEXT NOT NULL,
+        PRIMARY KEY (product, position))""",
+    "CREATE INDEX product_inputs_by_input ON product_inputs (input, product)",
+    "DELETE FROM products",
+    "DELETE FROM product_tags",
+    "DELETE FROM product_tables",
+    "DELETE FROM data_files",
+    "DELETE FROM publications",
+    "DELETE FROM product_history",
+    "DELETE FROM product_words",
+    "DELETE FROM cursors WHERE projection = 'index'",
+)
 PROJECTION_TABLES = (
-    "products product_tags product_tables data_files publications product_history product_words"
+    "products product_tags product_inputs product_tables data_files publications product_history product_words"
 ).split()
 
 _SUMMARY = """SELECT p.name, p.domain, p.owner, p.access, p.status, p.version, p.description, p.tags,
@@ -88,10 +104,10 @@ class SqlProductIndex:
     def apply(self, tx: Transaction, entry: Entry) -> None:
         """Apply one entry."""
         for change in entry.changes:
-            self._apply_product(tx, entry, change)
+            differences = self._apply_product(tx, entry, change) + _table_differences(tx, change)
             _apply_tables(tx, change)
             _apply_loads(tx, entry, change)
-            _apply_history(tx, entry, change)
+            _apply_history(tx, entry, change, differences)
             self._apply_words(tx, change)
         self.tell(tx, entry)
 
@@ -107,13 +123,15 @@ class SqlProductIndex:
             tx.execute(f"DELETE FROM {table}")
         tx.execute("DELETE FROM cursors WHERE projection = :p", {"p": self.name})
 
-    def _apply_product(self, tx: Transaction, entry: Entry, change: ProductChange) -> None:
+    def _apply_product(self, tx: Transaction, entry: Entry, change: ProductChange) -> list[dict[str, Any]]:
+        """Write the product's own row; give what is different from before, as its history tells it."""
         from thinmesh.kernel.documents import canonical, stored_descriptor
 
         odcs = self._read(change.odcs) if change.odcs else None
         document = self._read(change.document) if change.document else canonical(change.described or {})
         descriptor = stored_descriptor(document, odcs=odcs)
         described = change.event != "published"
+        differences = _differences(tx, change, descriptor) if described and change.event != "registered" else []
         tx.execute(
             """INSERT INTO products (name, domain, owner, access, status, version, description, tags, document, odcs,
                  readme, registered, changed, successor, etag, sequence)
@@ -147,6 +165,9 @@ class SqlProductIndex:
         tx.execute("DELETE FROM product_tags WHERE product = :p", {"p": change.product})
         tags = [{"tag": tag, "p": change.product} for tag in dict.fromkeys(descriptor.tags)]
         tx.execute_many("INSERT INTO product_tags (tag, product) VALUES (:tag, :p)", tags)
+        if described:
+            _apply_inputs(tx, change.product, descriptor.inputs)
+        return differences
 
     def _apply_words(self, tx: Transaction, change: ProductChange) -> None:
         row = tx.one("SELECT rowid, * FROM products WHERE name = :p", {"p": change.product})
@@ -261,6 +282,7 @@ class SqlProductIndex:
                 "door": row["door"],
                 "commit": row["commit_id"],
                 "publication": row["publication"],
+                "changes": [],
                 **json.loads(row["details"]),
             }
             for row in rows
@@ -299,6 +321,29 @@ class SqlProductIndex:
             for team in teams
             for row in tx.all("SELECT name FROM products WHERE owner = :team", {"team": team})
         }
+
+    def inputs(self, tx: Transaction, product: str, limit: int) -> Sequence[Mapping[str, Any]]:
+        """Give name, domain, access and status of up to `limit` products that a product is made from, by name.
+
+        What the mesh does not have, or not any more, has the status `unknown` or `retired`.
+        """
+        rows = tx.all(
+            """SELECT DISTINCT i.input AS name, p.domain, p.access, COALESCE(p.status, 'unknown') AS status
+               FROM product_inputs i LEFT JOIN products p ON p.name = i.input
+               WHERE i.product = :p ORDER BY i.input LIMIT :limit""",
+            {"p": product, "limit": limit},
+        )
+        return [dict(row) for row in rows]
+
+    def outputs(self, tx: Transaction, product: str, limit: int) -> Sequence[Mapping[str, Any]]:
+        """Give name, domain, access and status of up to `limit` active products that are made from one, by name."""
+        rows = tx.all(
+            """SELECT DISTINCT p.name, p.domain, p.access, p.status
+               FROM product_inputs i JOIN products p ON p.name = i.product
+               WHERE i.input = :p AND p.status <> 'retired' ORDER BY i.product LIMIT :limit""",
+            {"p": product, "limit": limit},
+        )
+        return [dict(row) for row in rows]
 
     def catalog(self, tx: Transaction, since: int | None = None) -> Sequence[Mapping[str, Any]]:
         """Give name, domain, owner, description, tables and access of all active products, by name.
@@ -368,6 +413,47 @@ def _by_name(tx: Transaction, query: str, without: str | None, limit: int, offse
     return [_summary(row) for row in rows]
 
 
+def _apply_inputs(tx: Transaction, product: str, inputs: Sequence[str]) -> None:
+    tx.execute("DELETE FROM product_inputs WHERE product = :p", {"p": product})
+    tx.execute_many(
+        "INSERT INTO product_inputs (product, position, input, named) VALUES (:p, :position, :input, :named)",
+        [
+            {"p": product, "position": position, "input": named.partition(".")[0], "named": named}
+            for position, named in enumerate(inputs)
+        ],
+    )
+
+
+def _differences(tx: Transaction, change: ProductChange, descriptor: Descriptor) -> list[dict[str, Any]]:
+    from thinmesh.kernel.differences import of_descriptors
+    from thinmesh.kernel.documents import stored_descriptor
+
+    row = tx.one(
+        "SELECT owner, access, version, status, document, odcs FROM products WHERE name = :p", {"p": change.product}
+    )
+    if row is None:
+        return []
+    names = ("owner", "access", "version", "status")
+    return of_descriptors(
+        {name: row[name] for name in names},
+        stored_descriptor(row["document"], odcs=row["odcs"]),
+        {name: getattr(change, name) for name in names},
+        descriptor,
+    )
+
+
+def _table_differences(tx: Transaction, change: ProductChange) -> list[dict[str, Any]]:
+    """Hold the tables that a change brings against those that are there under the same names."""
+    if not change.tables or change.event == "registered":
+        return []
+    from thinmesh.kernel.differences import of_tables
+    from thinmesh.kernel.documents import table_of_record
+
+    rows = tx.all("SELECT name, record FROM product_tables WHERE product = :p", {"p": change.product})
+    old = {row["name"]: table_of_record(json.loads(row["record"])) for row in rows if row["name"] in change.tables}
+    return of_tables(old, {name: table_of_record(record) for name, record in change.tables.items()})
+
+
 def _apply_tables(tx: Transaction, change: ProductChange) -> None:
     for position, (name, record) in enumerate(change.tables.items()):
         tx.execute(
@@ -422,8 +508,12 @@ def _apply_load(tx: Transaction, change: ProductChange, name: str, load: TableLo
     return {"rows": sum(file.rows for file in load.files), "bytes": sum(file.bytes for file in load.files)}
 
 
-def _apply_history(tx: Transaction, entry: Entry, change: ProductChange) -> None:
-    details = {"tables": sorted({*change.tables, *change.loads})}
+def _apply_history(
+    tx: Transaction, entry: Entry, change: ProductChange, differences: Sequence[Mapping[str, Any]]
+) -> None:
+    details: dict[str, Any] = {"tables": sorted({*change.tables, *change.loads})}
+    if differences:
+        details["changes"] = differences
     tx.execute(
         """INSERT INTO product_history (product, sequence, at, event, actor, door, commit_id, publication, details,
              described)

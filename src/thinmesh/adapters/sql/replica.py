@@ -23,6 +23,7 @@ _ROWS = 500  # rows copied at once
 _OF_PRODUCT = {
     "products": "SELECT name AS of_product, * FROM products ORDER BY name",
     "product_tags": "SELECT product AS of_product, * FROM product_tags ORDER BY product, tag",
+    "product_inputs": "SELECT product AS of_product, * FROM product_inputs ORDER BY product, position",
     "product_tables": "SELECT product AS of_product, * FROM product_tables ORDER BY product, name",
     "data_files": "SELECT product AS of_product, * FROM data_files ORDER BY product, table_name, position",
     "publications": "SELECT product AS of_product, * FROM publications ORDER BY product, number",
@@ -33,6 +34,7 @@ _OF_PRODUCT = {
 # What each table is to whoever reads the finding.
 _WORDS = {
     "product_tags": "tags",
+    "product_inputs": "inputs",
     "product_tables": "tables",
     "data_files": "data files",
     "product_history": "history",

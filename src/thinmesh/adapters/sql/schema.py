@@ -17,19 +17,19 @@ from .deliveries import DELIVERIES_SCHEMA
 from .exchange import EXCHANGE_SCHEMA
 from .idempotency import IDEMPOTENCY_SCHEMA
 from .identity import IDENTITY_SCHEMA
-from .index import INDEX_SCHEMA, INDEX_TAGS_SCHEMA
+from .index import INDEX_SCHEMA, INDEX_TAGS_SCHEMA, INPUTS_SCHEMA
 from .operations import OPERATIONS_SCHEMA
 from .pointers import POINTERS_SCHEMA
-from .statements import STATEMENTS_SCHEMA
+from .statements import READS_SCHEMA, STATEMENTS_SCHEMA
 from .versions import versions
 
 Steps: TypeAlias = tuple[tuple[int, tuple[str, ...]], ...]
 
 STORES: Mapping[str, Steps] = {
-    "index": ((1, INDEX_SCHEMA), (2, INDEX_TAGS_SCHEMA)),
+    "index": ((1, INDEX_SCHEMA), (2, INDEX_TAGS_SCHEMA), (3, INPUTS_SCHEMA)),
     "warehouse": ((1, POINTERS_SCHEMA),),
     "deliveries": ((1, DELIVERIES_SCHEMA),),
-    "statements": ((1, STATEMENTS_SCHEMA),),
+    "statements": ((1, STATEMENTS_SCHEMA), (2, READS_SCHEMA)),
     "identity": ((1, IDENTITY_SCHEMA),),
     "exchange": ((1, EXCHANGE_SCHEMA),),
     "audit": ((1, AUDIT_SCHEMA), (2, AUDIT_HEAD_SCHEMA)),

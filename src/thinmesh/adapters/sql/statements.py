@@ -33,6 +33,24 @@ STATEMENTS_SCHEMA: tuple[str, ...] = (
     """CREATE INDEX statements_by_state ON statements (state)""",
 )
 
+# How often each user read each product, by day: what is said of a product's use costs the same with any log.
+READS_SCHEMA: tuple[str, ...] = (
+    """CREATE TABLE product_reads (
+        product TEXT NOT NULL, day TEXT NOT NULL, "user" TEXT NOT NULL, statements INTEGER NOT NULL,
+        PRIMARY KEY (product, day, "user"))""",
+    """INSERT INTO product_reads (product, day, "user", statements)
+        SELECT substr(t.value, 1, instr(t.value, '.') - 1) AS product, substr(s.started, 1, 10) AS day, s."user",
+            COUNT(DISTINCT s.id)
+        FROM statements s, json_each(s.tables) t
+        WHERE s.state = 'done' AND s.sql NOT LIKE 'sample %' AND s.sql NOT LIKE 'profile %'
+        GROUP BY 1, 2, 3""",
+)
+
+# What the pages ask for on their own is no use of a product; no statement of a person begins like this and ends well.
+_LOOKED = ("sample ", "profile ")
+_READ = """INSERT INTO product_reads (product, day, "user", statements) VALUES (:product, :day, :user, 1)
+    ON CONFLICT (product, day, "user") DO UPDATE SET statements = product_reads.statements + 1"""
+
 _FIELDS = "user id door sql masked state started format tables columns rows bytes seconds error".split()
 _NAMES = ", ".join(f'"{name}"' for name in _FIELDS)
 _VALUES = ", ".join(f":{name}" for name in _FIELDS)
@@ -50,6 +68,7 @@ class SqlStatementLog:
         """Write entries, over earlier ones of the same user and id."""
         with self._database.write() as transaction:
             transaction.execute_many(_RECORD, [_parameters(one) for one in statements])
+            transaction.execute_many(_READ, [read for one in statements for read in _reads(one)])
 
     def find(self, user: str | None, id: str) -> Statement | None:
         """Find an entry of a user; of anybody, the newest, where the user is None."""
@@ -90,6 +109,23 @@ class SqlStatementLog:
             )
         return [row["user"] for row in rows]
 
+    def usage(self, product: str, since: str) -> tuple[Sequence[tuple[str, int]], Sequence[tuple[str, int, str]]]:
+        """Give the statements that read a product since a day, by day, and by user with their last day, most first."""
+        parameters = {"product": product, "since": since}
+        where = "WHERE product = :product AND day >= :since"
+        with self._database.read() as transaction:
+            days = transaction.all(
+                f"SELECT day, SUM(statements) AS count FROM product_reads {where} GROUP BY day ORDER BY day", parameters
+            )
+            users = transaction.all(
+                f"""SELECT "user", SUM(statements) AS count, MAX(day) AS latest FROM product_reads {where}
+                    GROUP BY "user" ORDER BY count DESC, "user" """,
+                parameters,
+            )
+        return [(row["day"], row["count"]) for row in days], [
+            (row["user"], row["count"], row["latest"]) for row in users
+        ]
+
     def interrupted(self) -> None:
         """Mark what was running when the server ended."""
         with self._database.read() as transaction:
@@ -102,6 +138,14 @@ class SqlStatementLog:
 def _parameters(entry: Statement) -> dict[str, Any]:
     values = {name: getattr(entry, name) for name in _FIELDS}
     return values | {"tables": json.dumps(entry.tables), "columns": json.dumps(entry.columns)}
+
+
+def _reads(entry: Statement) -> list[dict[str, Any]]:
+    """Give what a finished statement adds to the use of products."""
+    if entry.state != "done" or entry.sql.startswith(_LOOKED):
+        return []
+    products = dict.fromkeys(name.partition(".")[0] for name in entry.tables)
+    return [{"product": product, "day": entry.started[:10], "user": entry.user} for product in products]
 
 
 def _statement(row: Row) -> Statement:

@@ -287,7 +287,11 @@ class Checked(Reply):
 
 
 class Shown(Reply):
-    """All that is known of a product, and nothing of its data."""
+    """All that is known of a product, and nothing of its data.
+
+    `lineage` has `inputs` as written and `outputs`, the first 200 products made from it; `may` tells whether the caller
+    may `read` its data, `change` it, `publish` to it.
+    """
 
     product: Product
     tables: list[Table]
@@ -298,6 +302,10 @@ class Shown(Reply):
     lineage: dict[str, Any]
     conditions: list[Condition]
     links: dict[str, Any]
+    readme: str
+    registered: str
+    changed: str
+    may: dict[str, bool]
 
 
 # --- query

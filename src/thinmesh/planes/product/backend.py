@@ -253,6 +253,15 @@ class ProductIndex(Protocol):
     def owned_by(self, tx: Transaction, teams: Collection[str]) -> Collection[str]:
         """Give the names of the products that any of the teams owns, retired ones included."""
 
+    def inputs(self, tx: Transaction, product: str, limit: int) -> Sequence[Mapping[str, Any]]:
+        """Give name, domain, access and status of up to `limit` products that a product is made from, by name.
+
+        What the mesh does not have, or not any more, has the status `unknown` or `retired`.
+        """
+
+    def outputs(self, tx: Transaction, product: str, limit: int) -> Sequence[Mapping[str, Any]]:
+        """Give name, domain, access and status of up to `limit` active products that are made from one, by name."""
+
     def catalog(self, tx: Transaction, since: int | None = None) -> Sequence[Mapping[str, Any]]:
         """Give name, domain, owner, description, tables and access of all active products, by name.
 

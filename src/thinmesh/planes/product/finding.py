@@ -35,6 +35,7 @@ def retired(product: Product) -> Retired:
     return Retired(
         f"{product.name} was retired on {product.changed[:10]}.",
         help=f"Use {product.successor}." if product.successor else "No successor is named; its history stays.",
+        successor=product.successor,
     )
 
 

@@ -189,7 +189,11 @@ class Inspected:
 
 @dataclass(frozen=True, slots=True)
 class ProductView:
-    """What `show` tells of a product."""
+    """What `show` tells of a product.
+
+    `lineage` has its `inputs` as written, and `outputs`: the first 200 active products made from it, by name. `may`
+    tells what the caller may do: read data, change, publish.
+    """
 
     product: Mapping[str, Any]
     tables: tuple[Mapping[str, Any], ...]
@@ -202,6 +206,37 @@ class ProductView:
     links: Mapping[str, str]
     etag: str
     publication: str | None
+    readme: str
+    registered: str
+    changed: str
+    may: Mapping[str, bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Relative:
+    """A product in a lineage; `status` is its own, `retired`, or `unknown` where the mesh has no such product.
+
+    `steps` counts from the product asked for: below zero what it is made from, above what is made from it.
+    """
+
+    name: str
+    steps: int
+    domain: str | None
+    access: str | None
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lineage:
+    """What a product is made from, and what is made from it, two steps each way.
+
+    `edges` are pairs of (input, output). `more` names, for a number of steps, that there are products left out.
+    """
+
+    product: str
+    relatives: tuple[Relative, ...]
+    edges: tuple[tuple[str, str], ...]
+    more: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from .model import (
     Condition,
     ContractDocument,
     Inspected,
+    Lineage,
     ProductView,
     Progress,
     Published,
@@ -31,6 +32,8 @@ from .model import (
     no_progress,
 )
 from .records import contract_of
+
+_OUTPUTS = 200  # named in one view
 
 if TYPE_CHECKING:
     from thinmesh.kernel.database import Transaction
@@ -146,6 +149,7 @@ class Products:
             found = live_product(self._backends, tx, product)
             latest = self._backends.index.publications(tx, product, 1, None)
             conditions = self._conditions(tx, found)
+            outputs = self._backends.index.outputs(tx, product, _OUTPUTS)
         readable = self.may_read(caller, found)
         return ProductView(
             product=document_of(found),
@@ -156,12 +160,29 @@ class Products:
             },
             freshness=self._freshness(found),
             quality=dict(latest[0]["quality"]) if latest and readable else {},
-            lineage={"inputs": list(found.descriptor.inputs)},
+            lineage={"inputs": list(found.descriptor.inputs), "outputs": [each["name"] for each in outputs]},
             conditions=conditions,
             links=_links(found),
             etag=found.etag,
             publication=found.publication,
+            readme=found.readme,
+            registered=found.registered,
+            changed=found.changed,
+            may={
+                "read": readable,
+                "change": self._backends.policy.allows(caller, Action.CHANGE, facts(found)),
+                "publish": self._backends.policy.allows(caller, Action.PUBLISH, facts(found)),
+            },
         )
+
+    def lineage(self, caller: Principal, product: str) -> Lineage:
+        """Give what a product is made from, and what is made from it, two steps each way; few of each."""
+        from .lineage import lineage_of
+
+        self._backends.policy.require(caller, Action.READ_METADATA)
+        with self._backends.database.read() as tx:
+            found = live_product(self._backends, tx, product)
+            return lineage_of(self._backends.index, tx, found)
 
     def contract(self, caller: Principal, product: str) -> ContractDocument:
         """Give the contract as an ODCS document: the author's own bytes where there are any."""

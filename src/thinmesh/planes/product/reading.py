@@ -73,6 +73,13 @@ class Reading:
         state = state_of(found, table)
         return Snapshot(product, state.table, state.publication, ())
 
+    def names_readers(self, caller: Principal, product: str) -> bool:
+        """Tell whether the caller may know by name who reads a product. Raises NotFound, Retired, NotAllowed."""
+        self._backends.policy.require(caller, Action.READ_METADATA)
+        with self._backends.database.read() as tx:
+            found = live_product(self._backends, tx, product)
+        return self._backends.policy.allows(caller, Action.SEE_READERS, facts(found))
+
     def _snapshot(self, product: Product, table: str) -> Snapshot:
         state = state_of(product, table)
         files = tuple(self._backends.location.path(file) for file in state.files)

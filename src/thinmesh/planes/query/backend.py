@@ -30,6 +30,9 @@ class TableCatalog(Protocol):
     def describe(self, caller: Principal, name: TableName) -> ReadableTable:
         """Give a table's columns to any signed-in user (metadata, no files). Raises NotFound with the nearest name."""
 
+    def names_readers(self, caller: Principal, product: str) -> bool:
+        """Tell whether the caller may know by name who reads a product. Raises NotFound, Retired, NotAllowed."""
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
@@ -144,6 +147,12 @@ class StatementLog(Protocol):
 
     def list(self, user: str | None, limit: int, before: Sequence[str] | None) -> Sequence[Statement]:
         """Give entries of a user (None: all), newest first, after the position (`started`, `user`, `id`)."""
+
+    def usage(self, product: str, since: str) -> tuple[Sequence[tuple[str, int]], Sequence[tuple[str, int, str]]]:
+        """Give the statements that read a product since a day, by day, and by user with their last day, most first.
+
+        Samples and profiles do not count.
+        """
 
     def interrupted(self) -> None:
         """Mark what was running when the server ended."""

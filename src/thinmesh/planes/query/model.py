@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -135,7 +136,9 @@ class Sample:
 class ColumnProfile:
     """What a column holds: `distinct` and the quantiles are approximate, `top` are frequent values as texts.
 
-    `min` and `max` are texts; `mean` and quantiles are of numeric columns, over finite values.
+    `min` and `max` are texts; `mean` and `q25`, `q50`, `q75` are of numeric columns, over finite values. `quantiles`
+    are 21, from the least to the greatest value in steps of a twentieth, of numbers, and of dates and timestamps in
+    seconds since 1970. `top_counts` tells how often each value of `top` occurs, for texts and booleans.
     """
 
     column: str
@@ -150,3 +153,28 @@ class ColumnProfile:
     q50: float | None
     q75: float | None
     top: tuple[str, ...]
+    quantiles: tuple[float, ...] = ()
+    top_counts: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Somebody who read a product: how many statements, and the last day (YYYY-MM-DD)."""
+
+    user: str
+    statements: int
+    latest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """How much a product was read in the last `days`, today included. `by_day` leaves out days without a statement.
+
+    `readers` are those who read most, None for whoever may not know them by name.
+    """
+
+    days: int
+    statements: int
+    users: int
+    by_day: Mapping[str, int]
+    readers: tuple[Reader, ...] | None

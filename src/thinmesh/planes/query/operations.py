@@ -7,9 +7,11 @@ import re
 import secrets
 import threading
 import time
-from collections.abc import Callable
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, replace
+from datetime import timedelta
 from typing import Any
 
 from thinmesh.kernel.clock import Clock, text_of_time, utc_now
@@ -29,14 +31,20 @@ from .model import (
     ColumnProfile,
     Parsed,
     ReadableTable,
+    Reader,
     Sample,
     Statement,
     TableName,
+    Usage,
 )
 from .recorder import Recorder
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
 _SAMPLE_ROWS = 20
+# Profiles of tables as published are kept, so that who looks at a page again does not wait.
+_PROFILES = 200
+_PROFILE_COLUMNS, _PROFILE_CHARACTERS = 500, 100_000  # one with more is measured each time
+_READERS = 20  # named in one answer
 # How long readers have to see that their statement was stopped, when the server ends.
 _CLOSE_SECONDS = 5.0
 # A whole table may take its reader as long as it needs; a stalled one is ended by the engine.
@@ -68,6 +76,7 @@ class Queries:
         self._again = again
         self._recorder = Recorder(log)
         self._live: dict[tuple[str, str], tuple[Statement, Run, float]] = {}
+        self._profiles: OrderedDict[tuple[str | None, ...], tuple[ColumnProfile, ...]] = OrderedDict()
         self._lock = threading.Lock()
         self._idle = threading.Condition(self._lock)
         log.interrupted()
@@ -102,13 +111,40 @@ class Queries:
         return Sample(tuple(document["columns"]), tuple(map(tuple, document["rows"])), document["row_count"])
 
     def profile(self, caller: Principal, product: str, table: str) -> tuple[ColumnProfile, ...]:
-        """Give counts, extremes, quantiles and frequent values of each column. Raises NotFound, NotAllowed."""
+        """Give counts, extremes, quantiles and frequent values of each column. Raises NotFound, NotAllowed.
+
+        It is measured once for each publication; who gets it again is in the query log all the same.
+        """
         found = self._table(caller, product, table)
+        key = (found.product, found.table, found.publication, *(column.name for column in found.columns))
+        with self._lock:
+            kept = self._profiles.get(key)
+            if kept is not None:
+                self._profiles.move_to_end(key)
+        if kept is not None:
+            self._recorder.add(self._seen_again(caller, found, len(kept)))
+            return kept
         execution = self._over(caller, found, "profile", self._engine.profile(found), "json", self._seconds)
-        document = json.loads(execution.read())
-        names = [column["name"] for column in document["columns"]]
-        rows = [dict(zip(names, row, strict=True)) for row in document["rows"]]
-        return tuple(ColumnProfile(**{**row, "top": tuple(json.loads(row["top"] or "[]"))}) for row in rows)
+        made = _profiles(json.loads(execution.read()))
+        self._keep(key, made)
+        return made
+
+    def usage(self, caller: Principal, product: str, days: int = 30) -> Usage:
+        """Tell how much a product was read lately; by whom, to its owners and administrators. Raises NotFound, Retired.
+
+        Samples and profiles do not count.
+        """
+        _may_query(caller)
+        named = self._catalog.names_readers(caller, product)
+        since = text_of_time(self._clock() - timedelta(days=days - 1))[:10]
+        by_day, readers = self._log.usage(product, since)
+        return Usage(
+            days=days,
+            statements=sum(count for _, count in by_day),
+            users=len(readers),
+            by_day=dict(by_day),
+            readers=tuple(Reader(*each) for each in readers[:_READERS]) if named else None,
+        )
 
     def data(self, caller: Principal, product: str, table: str, format: str = "csv") -> Execution:
         """Give a whole table as CSV, Parquet or Arrow. Raises NotFound, NotAllowed, Unsupported."""
@@ -174,6 +210,23 @@ class Queries:
     def _table(self, caller: Principal, product: str, table: str) -> ReadableTable:
         _may_query(caller)
         return self._catalog.resolve(caller, [TableName(product.lower(), table.lower())])[0]
+
+    def _keep(self, key: tuple[str | None, ...], profile: tuple[ColumnProfile, ...]) -> None:
+        characters = sum(
+            len(value) for column in profile for value in (*column.top, column.min or "", column.max or "")
+        )
+        if len(profile) > _PROFILE_COLUMNS or characters > _PROFILE_CHARACTERS:
+            return
+        with self._lock:
+            self._profiles[key] = profile
+            while len(self._profiles) > _PROFILES:
+                self._profiles.popitem(last=False)
+
+    def _seen_again(self, caller: Principal, table: ReadableTable, rows: int) -> Statement:
+        """Make the log's entry for a profile that was not measured again."""
+        now = text_of_time(self._clock())
+        entry = _entry(caller, f"s{secrets.token_hex(10)}", f"profile {table.name}", "json", now)
+        return replace(entry, state="done", tables=(str(table.name),), rows=rows)
 
     def _over(
         self, caller: Principal, table: ReadableTable, what: str, sql: str, format: str, seconds: float
@@ -271,6 +324,16 @@ class Queries:
             del self._live[key]
             self._recorder.add(_finished(*live, size, state, error))
             self._idle.notify_all()
+
+
+def _profiles(document: Mapping[str, Any]) -> tuple[ColumnProfile, ...]:
+    """Read the answer of a profile's statement: lists come as JSON texts."""
+    names = [column["name"] for column in document["columns"]]
+    rows = [dict(zip(names, row, strict=True)) for row in document["rows"]]
+    for row in rows:
+        row |= {name: tuple(json.loads(row[name] or "[]")) for name in ("top", "quantiles", "top_counts")}
+        row["top_counts"] = row["top_counts"][: len(row["top"])]
+    return tuple(ColumnProfile(**row) for row in rows)
 
 
 def _finished(entry: Statement, run: Run, began: float, size: int, state: str, error: MeshError | None) -> Statement:

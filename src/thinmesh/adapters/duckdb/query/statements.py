@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from thinmesh.kernel.contract import Column
 from thinmesh.planes.query.model import ReadableTable
 
 from .encode import quoted, text
 
 _TOP = 5
+_SHARES = [number / 20 for number in range(21)]
+_COUNTED = {"string", "boolean"}
 _ORDERED = {"integer", "number", "date", "time", "timestamp", "string", "boolean"}
 
 
@@ -24,20 +28,44 @@ def data(table: ReadableTable) -> str:
 def profile(table: ReadableTable) -> str:
     """Write the statement that gives one row per column: name, type, counts, extremes, mean, quantiles, top values.
 
-    One pass over the data; `distinct` is approximate (HyperLogLog), quantiles are approximate (t-digest).
+    One pass over the data, and one over its texts and booleans to count their top values; `distinct` is approximate
+    (HyperLogLog), quantiles are approximate (t-digest).
     """
     parts = [f"{_measures(column)} AS m{number}" for number, column in enumerate(table.columns)]
+    counted = [number for number, column in enumerate(table.columns) if column.logical_type in _COUNTED]
     rows = " UNION ALL ".join(
         f'SELECT {number} AS position, {text(column.name)} AS "column", {text(column.result_type)} AS type, '
-        f"m{number} AS m FROM measured"
+        f"m{number} AS m, {f'c{number}' if number in counted else 'NULL::BIGINT[]'} AS c FROM counted"
         for number, column in enumerate(table.columns)
     )
-    fields = "rows nulls distinct_values min max mean q25 q50 q75 top".split()
+    fields = "rows nulls distinct_values min max mean q25 q50 q75".split()
     chosen = ", ".join(f'm.{name} AS "{name.removesuffix("_values")}"' for name in fields)
+    lists = {"top": "m.top", "quantiles": "m.quantiles", "top_counts": "c"}
+    as_json = ", ".join(f"CAST(to_json({each}) AS VARCHAR) AS {name}" for name, each in lists.items())
     return (
-        f"WITH measured AS MATERIALIZED (SELECT {', '.join(parts)} FROM {_name(table)}), listed AS ({rows}) "
-        f'SELECT "column", type, {chosen} FROM listed ORDER BY position'
+        f"WITH measured AS MATERIALIZED (SELECT {', '.join(parts)} FROM {_name(table)}), "
+        f"counted AS MATERIALIZED ({_counts(table, counted)}), listed AS ({rows}) "
+        f'SELECT "column", type, {chosen}, {as_json} FROM listed ORDER BY position'
     )
+
+
+def _counts(table: ReadableTable, counted: Sequence[int]) -> str:
+    """Count each top value of the columns at these positions, beside what was measured before."""
+    if not counted:
+        return "SELECT * FROM measured"
+    counts = [
+        "[{}] AS c{}".format(
+            ", ".join(
+                f"count(*) FILTER (CAST(t.{quoted(table.columns[number].name)} AS VARCHAR) = m.m{number}.top[{place}])"
+                for place in range(1, _TOP + 1)
+            ),
+            number,
+        )
+        for number in counted
+    ]
+    every = ", ".join(f"any_value(m.m{number}) AS m{number}" for number in range(len(table.columns)))
+    # The outer join keeps what was measured of a table without rows.
+    return f"SELECT {every}, {', '.join(counts)} FROM measured m LEFT JOIN {_name(table)} t ON true"
 
 
 def _name(table: ReadableTable) -> str:
@@ -50,7 +78,10 @@ def _measures(column: Column) -> str:
     number = kind in ("integer", "number")
     finite = f"CASE WHEN isfinite(CAST({name} AS DOUBLE)) THEN CAST({name} AS DOUBLE) END" if number else "NULL"
     as_text = f"CAST({name} AS VARCHAR)"
-    quantiles = [
+    seconds = f"CASE WHEN isfinite({name}) THEN epoch({name}) END"
+    spread = finite if number else seconds if kind in ("date", "timestamp") else "NULL"
+    quantiles = "CAST(NULL AS DOUBLE[])" if spread == "NULL" else f"approx_quantile({spread}, {_SHARES})"
+    of_number = [
         f"approx_quantile({finite}, {share})" if number else "CAST(NULL AS DOUBLE)" for share in (0.25, 0.5, 0.75)
     ]
     measures = {
@@ -60,9 +91,10 @@ def _measures(column: Column) -> str:
         "min": f"CAST(min({name}) AS VARCHAR)" if ordered else "CAST(NULL AS VARCHAR)",
         "max": f"CAST(max({name}) AS VARCHAR)" if ordered else "CAST(NULL AS VARCHAR)",
         "mean": f"avg({finite})" if number else "CAST(NULL AS DOUBLE)",
-        "q25": quantiles[0],
-        "q50": quantiles[1],
-        "q75": quantiles[2],
-        "top": f"CAST(to_json(approx_top_k({as_text}, {_TOP})) AS VARCHAR)",
+        "q25": of_number[0],
+        "q50": of_number[1],
+        "q75": of_number[2],
+        "top": f"approx_top_k({as_text}, {_TOP})",
+        "quantiles": quantiles,
     }
     return "struct_pack({})".format(", ".join(f"{key} := {value}" for key, value in measures.items()))
