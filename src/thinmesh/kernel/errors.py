@@ -158,8 +158,10 @@ class Retired(MeshError):
     code, title, status = "retired", "Retired", 410
     default_help = "Use the successor, if one is named."
 
-    def __init__(self, detail: str, *, help: str = "", successor: str | None = None) -> None:
-        super().__init__(detail, help=help)
+    def __init__(
+        self, detail: str, *, help: str = "", violations: Iterable[Violation] = (), successor: str | None = None
+    ) -> None:
+        super().__init__(detail, help=help, violations=violations)
         self.successor = successor
 
 
