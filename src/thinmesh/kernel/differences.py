@@ -17,7 +17,7 @@ _LONGEST = 200  # characters of one
 def of_descriptors(
     old: Mapping[str, Any], before: Descriptor, new: Mapping[str, Any], after: Descriptor
 ) -> list[dict[str, Any]]:
-    """Compare effective values (owner, access, version, status) and what the two descriptors say beyond tables.
+    """Compare effective values (owner, access, version, status, readme) and what descriptors say beyond tables.
 
     Each difference has `table`, `column`, `what` (a word), `kind` (compatible, breaking, tightened) and `text`.
     """
@@ -46,10 +46,12 @@ def _document(table: str | None, column: str | None, what: str, kind: str, text:
 def _of_product(
     old: Mapping[str, Any], before: Descriptor, new: Mapping[str, Any], after: Descriptor
 ) -> Iterator[tuple[str, str, str]]:
-    for name, value in new.items():
-        if old[name] != value:
-            closes = name == "access" and value == "request"
-            yield name, "breaking" if closes else "compatible", f"{name} {old[name]} becomes {value}"
+    for name in ("owner", "access", "version", "status"):
+        if old[name] != new[name]:
+            closes = name == "access" and new[name] == "request"
+            yield name, "breaking" if closes else "compatible", f"{name} {old[name]} becomes {new[name]}"
+    if old["readme"] != new["readme"]:
+        yield "readme", "compatible", "the README is another one" if new["readme"] else "the README is gone"
     if before.description != after.description:
         yield "description", "compatible", "the description is another one"
     for what, was, is_now in (("tag", before.tags, after.tags), ("input", before.inputs, after.inputs)):

@@ -4,7 +4,7 @@ from thinmesh.kernel.contract import Column, Table
 from thinmesh.kernel.differences import of_descriptors, of_tables
 from thinmesh.kernel.product import Descriptor
 
-VALUES = {"owner": "sky", "access": "open", "version": "1.0.0", "status": "active"}
+VALUES = {"owner": "sky", "access": "open", "version": "1.0.0", "status": "active", "readme": ""}
 
 
 def descriptor(**more):
@@ -27,10 +27,11 @@ def test_what_owners_change_is_told_in_words():
     new = descriptor(
         description="Wind", tags=("b", "c"), inputs=(), slo={"freshness": "PT1H"}, deprecated={"successor": "air"}
     )
-    found = of_descriptors(VALUES, old, {**VALUES, "access": "request", "version": "2.0.0"}, new)
+    found = of_descriptors(VALUES, old, {**VALUES, "access": "request", "version": "2.0.0", "readme": "R"}, new)
     assert texts(found) == [
         ("breaking", "access open becomes request"),
         ("compatible", "version 1.0.0 becomes 2.0.0"),
+        ("compatible", "the README is another one"),
         ("compatible", "the description is another one"),
         ("compatible", "the tag c is new"),
         ("compatible", "the tag a is dropped"),

@@ -130,8 +130,11 @@ class SqlProductIndex:
         odcs = self._read(change.odcs) if change.odcs else None
         document = self._read(change.document) if change.document else canonical(change.described or {})
         descriptor = stored_descriptor(document, odcs=odcs)
+        readme = self._read(change.readme).decode("utf-8", "replace") if change.readme else ""
         described = change.event != "published"
-        differences = _differences(tx, change, descriptor) if described and change.event != "registered" else []
+        differences = []
+        if described and change.event != "registered":
+            differences = _differences(tx, change, descriptor, readme)
         tx.execute(
             """INSERT INTO products (name, domain, owner, access, status, version, description, tags, document, odcs,
                  readme, registered, changed, successor, etag, sequence)
@@ -154,7 +157,7 @@ class SqlProductIndex:
                 "tags": json.dumps(list(descriptor.tags)),
                 "document": document,
                 "odcs": odcs,
-                "readme": self._read(change.readme).decode("utf-8", "replace") if change.readme else "",
+                "readme": readme,
                 "at": entry.at,
                 "successor": change.successor,
                 "etag": f"e{entry.sequence}",
@@ -424,20 +427,21 @@ def _apply_inputs(tx: Transaction, product: str, inputs: Sequence[str]) -> None:
     )
 
 
-def _differences(tx: Transaction, change: ProductChange, descriptor: Descriptor) -> list[dict[str, Any]]:
+def _differences(tx: Transaction, change: ProductChange, descriptor: Descriptor, readme: str) -> list[dict[str, Any]]:
     from thinmesh.kernel.differences import of_descriptors
     from thinmesh.kernel.documents import stored_descriptor
 
     row = tx.one(
-        "SELECT owner, access, version, status, document, odcs FROM products WHERE name = :p", {"p": change.product}
+        "SELECT owner, access, version, status, document, odcs, readme FROM products WHERE name = :p",
+        {"p": change.product},
     )
     if row is None:
         return []
     names = ("owner", "access", "version", "status")
     return of_descriptors(
-        {name: row[name] for name in names},
+        {name: row[name] for name in (*names, "readme")},
         stored_descriptor(row["document"], odcs=row["odcs"]),
-        {name: getattr(change, name) for name in names},
+        {**{name: getattr(change, name) for name in names}, "readme": readme},
         descriptor,
     )
 

@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
+from thinmesh.interface import ways
 from thinmesh.interface.client.discovery import Target
 from thinmesh.interface.sockets import running
 
@@ -25,10 +26,10 @@ def reading_lines(view: Any, door: Door) -> str:
         wish = f'request {product} --purpose "…"'
         return f"Its data needs a grant; ask its owners: {door.typed(wish)}"
     name = printable(tables[0]["sql"])
-    query = f'query "select * from {name} limit 10"'
+    query = f'query "{ways.sql(name)}"'
     lines = [
         f"SQL     {door.typed(query)}",
-        f'Python  import thinmesh; df = thinmesh.connect({_place(target)}).sql("select * from {name}").pandas()',
+        f"Python  {ways.python(name, _place(target))}",
         *_over_http(f"/product/v1/products/{product}/tables/{tables[0]['name']}/data", tables[0]["name"], target, door),
         *_others(tables[1:]),
     ]
@@ -45,12 +46,10 @@ def _over_http(path: str, table: str, target: Target, door: Door) -> list[str]:
     url = target.url or (running(target.home).get("url") if target.home else None)
     if url is None:
         return ["        (`thinmesh up` gives it a URL, for pandas, Excel, R and curl)"]
-    bearer = "f\"Bearer {os.environ['THINMESH_TOKEN']}\""
-    options = f'storage_options={{"Authorization": {bearer}}}'
     return [
         *_signed_in(door),
-        f'pandas  import os, pandas as pd; df = pd.read_csv("{url}{path}", {options})',
-        f'curl    curl -fH "Authorization: Bearer $THINMESH_TOKEN" {url}{path} -o {table}.csv',
+        f"pandas  {ways.pandas(url + path)}",
+        f"curl    {ways.curl(url + path, f'{table}.csv')}",
     ]
 
 

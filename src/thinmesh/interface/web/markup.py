@@ -7,6 +7,7 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup
 
 _LONGEST = 200_000  # characters shown; the file itself may be longer
+_DEEPER = 2  # its headings stand below one of the page
 _TAGS = set(
     "a abbr b blockquote br code dd del details dl dt em h1 h2 h3 h4 h5 h6 hr i kbd li ol p pre s strong sub summary "
     "sup table tbody td th thead tr ul".split()
@@ -21,7 +22,11 @@ def readme(text: str) -> Markup:
 
     Pictures are left out: they would tell another host who looks.
     """
-    made = _PARSER.render(text[:_LONGEST])
+    tokens = _PARSER.parse(text[:_LONGEST])
+    for token in tokens:
+        if token.type in ("heading_open", "heading_close"):
+            token.tag = f"h{min(int(token.tag[1]) + _DEEPER, 6)}"
+    made = _PARSER.renderer.render(tokens, _PARSER.options, {})
     clean = nh3.clean(
         made, tags=_TAGS, attributes=_ATTRIBUTES, url_schemes=_SCHEMES, link_rel="noopener noreferrer nofollow"
     )

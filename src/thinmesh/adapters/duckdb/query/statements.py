@@ -35,7 +35,7 @@ def profile(table: ReadableTable) -> str:
     counted = [number for number, column in enumerate(table.columns) if column.logical_type in _COUNTED]
     rows = " UNION ALL ".join(
         f'SELECT {number} AS position, {text(column.name)} AS "column", {text(column.result_type)} AS type, '
-        f"m{number} AS m, {f'c{number}' if number in counted else 'NULL::BIGINT[]'} AS c FROM counted"
+        f"m{number} AS m, {f'c{number}' if number in counted else 'NULL::BIGINT[]'} AS c FROM measured, counted"
         for number, column in enumerate(table.columns)
     )
     fields = "rows nulls distinct_values min max mean q25 q50 q75".split()
@@ -50,22 +50,21 @@ def profile(table: ReadableTable) -> str:
 
 
 def _counts(table: ReadableTable, counted: Sequence[int]) -> str:
-    """Count each top value of the columns at these positions, beside what was measured before."""
+    """Count each top value of the columns at these positions."""
     if not counted:
-        return "SELECT * FROM measured"
+        return "SELECT 1"
     counts = [
         "[{}] AS c{}".format(
             ", ".join(
-                f"count(*) FILTER (CAST(t.{quoted(table.columns[number].name)} AS VARCHAR) = m.m{number}.top[{place}])"
+                f"count(*) FILTER (CAST(t.{quoted(table.columns[number].name)} AS VARCHAR) = top{number}[{place}])"
                 for place in range(1, _TOP + 1)
             ),
             number,
         )
         for number in counted
     ]
-    every = ", ".join(f"any_value(m.m{number}) AS m{number}" for number in range(len(table.columns)))
-    # The outer join keeps what was measured of a table without rows.
-    return f"SELECT {every}, {', '.join(counts)} FROM measured m LEFT JOIN {_name(table)} t ON true"
+    tops = ", ".join(f"m{number}.top AS top{number}" for number in counted)
+    return f"SELECT {', '.join(counts)} FROM {_name(table)} t, (SELECT {tops} FROM measured)"
 
 
 def _name(table: ReadableTable) -> str:
@@ -81,8 +80,10 @@ def _measures(column: Column) -> str:
     seconds = f"CASE WHEN isfinite({name}) THEN epoch({name}) END"
     spread = finite if number else seconds if kind in ("date", "timestamp") else "NULL"
     quantiles = "CAST(NULL AS DOUBLE[])" if spread == "NULL" else f"approx_quantile({spread}, {_SHARES})"
+    # The engine measures what is written more than once a single time.
     of_number = [
-        f"approx_quantile({finite}, {share})" if number else "CAST(NULL AS DOUBLE)" for share in (0.25, 0.5, 0.75)
+        f"({quantiles})[{_SHARES.index(share) + 1}]" if number else "CAST(NULL AS DOUBLE)"
+        for share in (0.25, 0.5, 0.75)
     ]
     measures = {
         "rows": "count(*)",
