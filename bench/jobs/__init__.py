@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..model import Job
-from . import aggregate, catalog, check, find, flat, publish, push, register, start, stream, tpch
+from . import aggregate, catalog, check, find, flat, pages, publish, push, register, start, stream, tpch
 
 JOBS: tuple[Job, ...] = (
     *check.JOBS,
@@ -14,6 +14,7 @@ JOBS: tuple[Job, ...] = (
     *register.JOBS,
     *catalog.JOBS,
     *find.JOBS,
+    *pages.JOBS,
     *start.JOBS,
     *push.JOBS,
     *flat.JOBS,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from thinmesh.planes.product.lineage import STEPS
 from thinmesh.planes.product.model import Lineage, Relative
 
 BOX_WIDTH, BOX_HEIGHT = 160, 44
@@ -45,7 +46,10 @@ class Graph:
 
 
 def graph_of(lineage: Lineage) -> Graph:
-    """Lay a lineage out: inputs left of the product, outputs right, each column in the middle of the height."""
+    """Lay a lineage out: inputs left of the product, outputs right, each column in the middle of the height.
+
+    What is both an input and an input of one stands further left, so that lines go from left to right where they can.
+    """
     columns = _columns(lineage)
     heights = {steps: _height(len(found), steps in lineage.more) for steps, found in columns.items()}
     height = max(heights.values())
@@ -69,10 +73,11 @@ def graph_of(lineage: Lineage) -> Graph:
 
 
 def _columns(lineage: Lineage) -> dict[int, Sequence[Relative]]:
-    """Give the products by steps, from the left, in the order that lets lines cross least: that of their neighbours."""
+    """Give the products of each column, from the left, in the order of their neighbours: fewer lines cross."""
+    places = _places(lineage)
     found: dict[int, list[Relative]] = {}
     for relative in lineage.relatives:
-        found.setdefault(relative.steps, []).append(relative)
+        found.setdefault(places[relative.name], []).append(relative)
     order = {lineage.product: 0.0}
     for steps in (-1, 1, -2, 2):
         inner = steps - (1 if steps > 0 else -1)
@@ -81,6 +86,19 @@ def _columns(lineage: Lineage) -> dict[int, Sequence[Relative]]:
         column.sort(key=lambda one: (_middle(one.name, near, lineage, order), one.name))
         order |= {relative.name: float(place) for place, relative in enumerate(column)}
     return dict(sorted(found.items()))
+
+
+def _places(lineage: Lineage) -> dict[str, int]:
+    """Give each product its column: its steps, or one further out where that keeps an edge within a side apart."""
+    places = {relative.name: relative.steps for relative in lineage.relatives}
+    steps = dict(places)
+    for _ in range(STEPS):
+        for source, target in lineage.edges:
+            if steps[source] < 0 and steps[target] < 0 and places[source] >= places[target]:
+                places[source] = max(places[target] - 1, -STEPS)
+            elif steps[source] > 0 and steps[target] > 0 and places[target] <= places[source]:
+                places[target] = min(places[source] + 1, STEPS)
+    return places
 
 
 def _middle(name: str, near: set[str], lineage: Lineage, order: dict[str, float]) -> float:
@@ -93,11 +111,15 @@ def _height(boxes: int, more: bool) -> int:
 
 
 def _path(source: Box, target: Box) -> str:
-    """Draw from a box's right side to another's left; back to the left, or within a column, around them."""
-    x1, y1 = source.x + BOX_WIDTH, source.y + BOX_HEIGHT // 2
-    x2, y2 = target.x, target.y + BOX_HEIGHT // 2
-    bend = max(_COLUMN_GAP // 2, abs(x2 - x1) // 2 if x2 > x1 else _COLUMN_GAP // 2)
-    return f"M{x1} {y1}C{x1 + bend} {y1} {x2 - bend} {y2} {x2} {y2}"
+    """Draw from a box's side to the near side of another; within a column, around on the right."""
+    y1, y2 = source.y + BOX_HEIGHT // 2, target.y + BOX_HEIGHT // 2
+    if target.x == source.x:
+        right = source.x + BOX_WIDTH
+        return f"M{right} {y1}C{right + _COLUMN_GAP // 2} {y1} {right + _COLUMN_GAP // 2} {y2} {right} {y2}"
+    onwards = target.x > source.x
+    x1, x2 = (source.x + BOX_WIDTH, target.x) if onwards else (source.x, target.x + BOX_WIDTH)
+    middle = (x1 + x2) // 2
+    return f"M{x1} {y1}C{middle} {y1} {middle} {y2} {x2} {y2}"
 
 
 def _label(name: str) -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import nh3
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
 _LONGEST = 200_000  # characters shown; the file itself may be longer
+_SHORT = 10_000  # characters of one that is kept rendered, for it is looked at again and again
 _DEEPER = 2  # its headings stand below one of the page
 _TAGS = set(
     "a abbr b blockquote br code dd del details dl dt em h1 h2 h3 h4 h5 h6 hr i kbd li ol p pre s strong sub summary "
@@ -22,6 +25,10 @@ def readme(text: str) -> Markup:
 
     Pictures are left out: they would tell another host who looks.
     """
+    return _remembered(text) if len(text) <= _SHORT else _rendered(text)
+
+
+def _rendered(text: str) -> Markup:
     tokens = _PARSER.parse(text[:_LONGEST])
     for token in tokens:
         if token.type in ("heading_open", "heading_close"):
@@ -31,3 +38,6 @@ def readme(text: str) -> Markup:
         made, tags=_TAGS, attributes=_ATTRIBUTES, url_schemes=_SCHEMES, link_rel="noopener noreferrer nofollow"
     )
     return Markup(clean)  # noqa: S704  # cleaned in the line above
+
+
+_remembered = lru_cache(maxsize=256)(_rendered)

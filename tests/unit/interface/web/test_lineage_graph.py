@@ -51,6 +51,13 @@ def test_every_edge_but_to_oneself_is_a_line(lineage):
     ]
 
 
+def test_an_input_of_an_input_stands_left_of_it():
+    relatives = (relative("self", 0), relative("source", -1), relative("made", -1))
+    graph = graph_of(Lineage("self", relatives, (("source", "self"), ("made", "self"), ("source", "made"))))
+    places = {box.relative.name: box.x for box in graph.boxes}
+    assert places["source"] < places["made"] < places["self"]
+
+
 def test_a_product_alone_is_one_box():
     graph = graph_of(Lineage("self", (relative("self", 0),), ()))
     assert (len(graph.boxes), graph.lines, graph.more) == (1, (), ())
