@@ -224,6 +224,13 @@ class SqlProductIndex:
             readme=row["readme"],
         )
 
+    def summary(self, tx: Transaction, name: str) -> Mapping[str, Any] | None:
+        """Give name, domain, owner, access, status, changed and successor of a product, retired ones included."""
+        row = tx.one(
+            "SELECT name, domain, owner, access, status, changed, successor FROM products WHERE name = :p", {"p": name}
+        )
+        return dict(row) if row else None
+
     def names(self, tx: Transaction) -> list[str]:
         """List the names of all products that are not retired."""
         return [row["name"] for row in tx.all("SELECT name FROM products WHERE status <> 'retired' ORDER BY name")]

@@ -228,6 +228,9 @@ class ProductIndex(Protocol):
     def product(self, tx: Transaction, name: str) -> Product | None:
         """Find a product, retired ones included."""
 
+    def summary(self, tx: Transaction, name: str) -> Mapping[str, Any] | None:
+        """Give name, domain, owner, access, status, changed and successor of a product, retired ones included."""
+
     def names(self, tx: Transaction) -> list[str]:
         """List the names of all products that are not retired."""
 

@@ -21,6 +21,16 @@ def live_product(backends: Backends, tx: Transaction, name: str) -> Product:
     return product
 
 
+def live_facts(backends: Backends, tx: Transaction, name: str) -> ProductFacts:
+    """Find what the policy must know of a product that is not retired: it reads no table. Raises as `live_product`."""
+    found = backends.index.summary(tx, name)
+    if found is None:
+        raise unknown(backends, tx, name)
+    if found["status"] == "retired":
+        raise _retired(found["name"], found["changed"], found["successor"])
+    return ProductFacts(found["name"], found["domain"], found["owner"], found["access"], found["status"])
+
+
 def unknown(backends: Backends, tx: Transaction, name: str) -> NotFound:
     """Make the error for a name that no product has."""
     near = nearest(name, backends.index.names(tx))
@@ -32,10 +42,14 @@ def unknown(backends: Backends, tx: Transaction, name: str) -> NotFound:
 
 def retired(product: Product) -> Retired:
     """Make the error for a retired product."""
+    return _retired(product.name, product.changed, product.successor)
+
+
+def _retired(name: str, changed: str, successor: str | None) -> Retired:
     return Retired(
-        f"{product.name} was retired on {product.changed[:10]}.",
-        help=f"Use {product.successor}." if product.successor else "No successor is named; its history stays.",
-        successor=product.successor,
+        f"{name} was retired on {changed[:10]}.",
+        help=f"Use {successor}." if successor else "No successor is named; its history stays.",
+        successor=successor,
     )
 
 

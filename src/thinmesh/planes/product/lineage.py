@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from thinmesh.kernel.database import Transaction
-from thinmesh.kernel.product import Product
+from thinmesh.kernel.policy import ProductFacts
 
 from .backend import ProductIndex
 from .model import Lineage, Relative
@@ -18,7 +18,7 @@ _SHOWN = {1: 12, 2: 12}
 _Look = Callable[[str, int], Sequence[Mapping[str, Any]]]
 
 
-def lineage_of(index: ProductIndex, tx: Transaction, product: Product) -> Lineage:
+def lineage_of(index: ProductIndex, tx: Transaction, product: ProductFacts) -> Lineage:
     """Follow inputs and outputs from a product. A product found twice is shown where it was found first."""
     own = Relative(product.name, 0, product.domain, product.access, product.status)
     found: dict[str, Relative] = {product.name: own}

@@ -15,7 +15,7 @@ from thinmesh.kernel.policy import Action, Principal
 from thinmesh.kernel.product import Product, TableState
 
 from .backend import Backends
-from .finding import facts, live_product, unknown
+from .finding import facts, live_facts, live_product, unknown
 from .model import (
     Checked,
     CheckedTable,
@@ -181,7 +181,7 @@ class Products:
 
         self._backends.policy.require(caller, Action.READ_METADATA)
         with self._backends.database.read() as tx:
-            found = live_product(self._backends, tx, product)
+            found = live_facts(self._backends, tx, product)
             return lineage_of(self._backends.index, tx, found)
 
     def contract(self, caller: Principal, product: str) -> ContractDocument:
@@ -201,7 +201,7 @@ class Products:
         self._backends.policy.require(caller, Action.READ_METADATA)
         size, before = checked_limit(limit), position_of(cursor, int)
         with self._backends.database.read() as tx:
-            if self._backends.index.product(tx, product) is None:
+            if self._backends.index.summary(tx, product) is None:
                 raise unknown(self._backends, tx, product)
             items = self._backends.index.history(tx, product, size + 1, before)
         return _page(items, size, lambda last: last["sequence"])
@@ -213,9 +213,9 @@ class Products:
         self._backends.policy.require(caller, Action.READ_METADATA)
         size, before = checked_limit(limit), position_of(cursor, int)
         with self._backends.database.read() as tx:
-            found = live_product(self._backends, tx, product)
+            found = live_facts(self._backends, tx, product)
             items = self._backends.index.publications(tx, product, size + 1, before)
-        if not self.may_read(caller, found):
+        if not self._backends.policy.allows(caller, Action.READ_DATA, found):
             items = [_without_counts(item) for item in items]
         return _page(items, size, lambda last: int(last["publication"].removeprefix("p")))
 

@@ -9,7 +9,7 @@ from thinmesh.kernel.policy import Action, Principal, ProductFacts
 from thinmesh.kernel.product import Product
 
 from .backend import Backends
-from .finding import facts, live_product, unknown
+from .finding import facts, live_facts, live_product, unknown
 from .model import Snapshot
 from .operations import state_of
 
@@ -77,8 +77,8 @@ class Reading:
         """Tell whether the caller may know by name who reads a product. Raises NotFound, Retired, NotAllowed."""
         self._backends.policy.require(caller, Action.READ_METADATA)
         with self._backends.database.read() as tx:
-            found = live_product(self._backends, tx, product)
-        return self._backends.policy.allows(caller, Action.SEE_READERS, facts(found))
+            found = live_facts(self._backends, tx, product)
+        return self._backends.policy.allows(caller, Action.SEE_READERS, found)
 
     def _snapshot(self, product: Product, table: str) -> Snapshot:
         state = state_of(product, table)
