@@ -224,6 +224,21 @@ def test_a_commit_on_the_way_is_held_to_its_own_contract(world, name, first, the
     assert f"refused: {folder}/t.csv: a commit of this push holds data" in said
 
 
+@pytest.mark.parametrize("file", ["product.odps.yaml", "contract.yaml"])
+def test_a_commit_on_the_way_that_closes_by_a_document_of_a_standard_is_held_to_it(world, file):
+    clone = world.clone()
+    folder = f"people/once_{file.partition('.')[0]}"
+    # Half of a pair: it says neither domain nor description.
+    kind, version = ("DataProduct", "v1.1.0") if "odps" in file else ("DataContract", "v3.1.0")
+    half = {"apiVersion": version, "kind": kind, "id": "x", "version": "1.0.0", "status": "active"}
+    closing = {**half, "customProperties": [{"property": "access", "value": "request"}]}
+    clone.write(f"{folder}/product.json", product(folder.rpartition("/")[2]))
+    clone.write(f"{folder}/{file}", json.dumps(closing)).write(f"{folder}/t.csv", CSV).commit()
+    clone.write(f"{folder}/{file}", json.dumps(half)).write(f"{folder}/t.csv", "ssn\nnone\n").commit()
+    said = clone.push("origin", "HEAD:refs/for/main", fails=True)
+    assert f"refused: {folder}/t.csv: a commit of this push holds data" in said
+
+
 @pytest.mark.parametrize("file", ["t.tsv", "t.xlsx", "t.csv.txt", "notes.json", "t/a.txt"])
 def test_a_closed_product_s_folder_holds_its_documents_alone(world, file):
     clone = world.clone()

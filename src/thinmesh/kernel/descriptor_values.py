@@ -141,7 +141,15 @@ def _links(fields: Fields) -> Mapping[str, Any] | None:
         inner = Fields(links, (*fields.path, "links"), fields.faults)
         for name in links:
             url = inner.get(name, str)
-            found = _URL.fullmatch(url) if url is not None else None
-            if url is not None and (not found or found[1].lower() in _RUNNING):
-                inner.refuse(name, "value", f"{url[:80]!r} is no address like https://example.org/")
+            fault = link_fault(url) if url is not None else None
+            if fault:
+                inner.refuse(name, "value", fault)
     return links
+
+
+def link_fault(url: str) -> str | None:
+    """Say what is wrong with an address that pages show as a link, or nothing."""
+    found = _URL.fullmatch(url)
+    if found and found[1].lower() not in _RUNNING:
+        return None
+    return f"{url[:80]!r} is no address like https://example.org/"

@@ -147,6 +147,11 @@ class Faults:
         return f"; did you mean {near!r}?" if near else ""
 
     @property
+    def full(self) -> bool:
+        """Tell whether no more faults are kept."""
+        return len(self._found) >= _MOST
+
+    @property
     def enough(self) -> bool:
         """Tell whether nobody would read more."""
         return len(self._found) >= _MOST or len(self._reported) >= _MOST

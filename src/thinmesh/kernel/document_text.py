@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from .document_faults import Faults, Path, Places, SyntaxFault, syntax_error
@@ -16,23 +18,30 @@ MAX_BYTES = 1_000_000
 # written into a contract some levels further down.
 _DEEPEST = {"JSON": 64, "YAML": 100}
 _BOM = b"\xef\xbb\xbf"
+# No text in a YAML document has `---` and a blank at the beginning of a line (YAML 1.2, 9.1.2).
+_MARKER = re.compile(rb"^---(?=[ \t\r\n]|\Z)", re.MULTILINE)
+# A line that says something: no comment, no directive, and not the marker alone.
+_CONTENT = re.compile(
+    rb"^(?!---[ \t]*\r?$|\.\.\.[ \t]*\r?$|[ \t]*\r?$|[ \t]*#|%)(?:\xef\xbb\xbf)?[^\r\n]", re.MULTILINE
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A document that was read: its value (an object), and the faults found in it so far."""
+    """A document that was read: its bytes, its value (an object), and the faults found in it so far."""
 
     file: str
+    document: bytes
     value: dict[str, Any]
     faults: Faults
 
 
-def read(document: bytes, file: str) -> Source:
-    """Read JSON, or YAML where it does not begin as JSON does.
+def read(document: bytes, file: str, first_line: int = 1) -> Source:
+    """Read JSON, or YAML where it does not begin as JSON does; `first_line` is where it begins in its file.
 
     Raises TooLarge, or Malformed with line and column of what is no valid syntax.
     """
-    text = _decoded(document, file)
+    text = "\n" * (first_line - 1) + _decoded(document, file)
     is_json = text.lstrip()[:1] in ("{", "[", '"') or not text.strip()
     language = "JSON" if is_json or (file.endswith(".json") and not _looks_like_odcs(text)) else "YAML"
     try:
@@ -45,7 +54,26 @@ def read(document: bytes, file: str) -> Source:
     faults = Faults(file, value, places)
     if repeated:
         faults.add_repeats()
-    return Source(file, value, faults)
+    return Source(file, bytes(document), value, faults)
+
+
+def documents_of(stream: bytes) -> list[bytes]:
+    """Split a YAML stream before each `---` line that begins a further document; together they are the stream.
+
+    What does not begin a document (JSON, comments, directives, nothing at all) stays with the document beside it.
+    """
+    if stream.removeprefix(_BOM).lstrip()[:1] in (b"{", b"[", b""):
+        return [stream]
+    starts, last, said = [0], 0, False
+    for found in _MARKER.finditer(stream):
+        said = said or _CONTENT.search(stream, last, found.start()) is not None
+        last = found.start()
+        if said:
+            starts.append(last)
+            said = False
+    if len(starts) > 1 and not _CONTENT.search(stream, last):
+        starts.pop()
+    return [stream[start:end] for start, end in pairwise([*starts, len(stream)])]
 
 
 def _json(text: str) -> tuple[Any, Callable[[], Places], bool]:

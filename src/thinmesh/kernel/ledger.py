@@ -56,7 +56,7 @@ class TableLoad:
 class ProductChange:
     """What an entry says of one product: its effective values after the change, whole, and what is new.
 
-    `document`, `odcs` and `readme` are object ids on `main`; `described` is the whole descriptor where nobody
+    `document`, `odcs`, `odps` and `readme` are object ids on `main`; `described` is the whole descriptor where nobody
     wrote one (a folder with only CSVs). `tables` are the records of the tables whose effective contract changed;
     `loads` the tables with new data, all of publication `publication`; `quality` what was measured on them.
     """
@@ -71,6 +71,7 @@ class ProductChange:
     document: str | None = None
     described: Mapping[str, Any] | None = None
     odcs: str | None = None
+    odps: str | None = None
     readme: str | None = None
     tables: Mapping[str, Any] = field(default_factory=dict)
     publication: str | None = None

@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from .bitol import custom_values, described, items, legal, named, owner_of, status_of
 from .column_documents import parse_column
 from .contract import Column, Reference, Table
-from .descriptor_values import STATUSES
 from .document_faults import Fields, Path
-from .names import PRODUCT, fault_of_name, legal_name
+from .names import fault_of_name, legal_name
 from .odcs_models import check_contract
 from .odcs_writing import VENDOR
 from .relationships import Targets, column_name, read_relationships, without_plain
@@ -31,8 +31,6 @@ from .table_documents import (
 _VERSION = re.compile(r"v?3\.\d+\.\d+")
 # Members of a schema object that `Table` has fields for, with custom properties taken apart.
 _TABLE_OWN = frozenset({"name", "description", "properties", "quality"})
-# Descriptor fields that ODCS has no place for.
-_CUSTOM = ("access", "retention", "inputs", "links", "deprecated", "custom", "slo")
 
 
 def is_odcs(value: Mapping[str, Any]) -> bool:
@@ -56,14 +54,14 @@ def contract_values(fields: Fields, product: str | None = None) -> dict[str, Any
         fields.refuse("apiVersion", "value", f"{version[:40]!r} is not taken; ODCS v3.0 to v3.2 are")
     values = {
         "name": product or _product_name(fields),
-        "domain": _named(fields, "domain"),
-        "description": _description(found),
+        "domain": named(fields, "domain"),
+        "description": described(found),
         "version": found.get("version") if isinstance(found.get("version"), str) else None,
-        "status": _status(fields),
-        "tags": [tag for tag in _list(found.get("tags")) if isinstance(tag, str)],
-        "owner": _owner(fields),
+        "status": status_of(fields),
+        "tags": [tag for tag in items(found.get("tags")) if isinstance(tag, str)],
+        "owner": owner_of(fields),
         **_slo(found),
-        **_custom_values(fields),
+        **custom_values(fields),
         "tables": _tables(fields),
     }
     check_contract(found, fields.faults)
@@ -83,55 +81,10 @@ def _product_name(fields: Fields) -> str | None:
     return None
 
 
-def _named(fields: Fields, member: str) -> str | None:
-    written = fields.get(member, str)
-    return _legal(fields, (*fields.path, member), written) if written else None
-
-
-def _legal(fields: Fields, path: Path, written: str) -> str:
-    if PRODUCT.fullmatch(written):
-        return written
-    name = legal_name(written, 63).lstrip("_")
-    if not PRODUCT.fullmatch(name):
-        return written
-    fields.faults.report(path, f"{written[:80]!r} is called {name!r} here")
-    return name
-
-
-def _description(found: Mapping[str, Any]) -> str | None:
-    """Give the purpose, or what else the contract says of itself."""
-    said = found.get("description")
-    members = [said.get(name) for name in ("purpose", "usage", "limitations")] if isinstance(said, Mapping) else [said]
-    texts = (each for each in (*members, found.get("name"), found.get("dataProduct")) if each)
-    return next((each for each in texts if isinstance(each, str) and each.strip()), None)
-
-
-def _status(fields: Fields) -> str | None:
-    status = fields.get("status", str)
-    if status is None or status in STATUSES:
-        return status
-    if status == "retired":
-        fields.refuse("status", "value", "a product is retired with `thinmesh retire`, not by its contract")
-        return None
-    fields.faults.report((*fields.path, "status"), f"{status[:40]!r} is none of {', '.join(STATUSES)}; it is kept")
-    return None
-
-
-def _owner(fields: Fields) -> str | None:
-    team = fields.found.get("team")
-    name = team.get("name") if isinstance(team, Mapping) else None
-    if not isinstance(name, str):
-        return None
-    if fault_of_name(name, "team") is None:
-        return name
-    fields.faults.report((*fields.path, "team", "name"), f"{name[:80]!r} is no team name here; it is not the owner")
-    return None
-
-
 def _slo(found: Mapping[str, Any]) -> dict[str, Any]:
     """Read the promises that are written as a single value; the freshness only where it is an ISO 8601 duration."""
     slo = {}
-    for each in _list(found.get("slaProperties")):
+    for each in items(found.get("slaProperties")):
         if not isinstance(each, Mapping) or each.get("element") or each.get("unit"):
             continue
         name, value = each.get("property"), each.get("value")
@@ -139,23 +92,6 @@ def _slo(found: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(name, str) and plain and (name != "freshness" or str(value).startswith("P")):
             slo[name] = value
     return {"slo": slo}
-
-
-def _custom_values(fields: Fields) -> dict[str, Any]:
-    """Read the custom properties that stand for fields of a `product.json`."""
-    found = {}
-    for at, each in enumerate(_list(fields.found.get("customProperties"))):
-        name = each.get("property") if isinstance(each, Mapping) else None
-        if name in _CUSTOM and _is_ours(each, name):
-            found[name] = each.get("value")
-            fields.faults.alias((name,), (*fields.path, "customProperties", at, "value"))
-    return found
-
-
-def _is_ours(each: Mapping[str, Any], name: str) -> bool:
-    """Tell whether a custom property is ours; before ODCS 3.2 none had a vendor, and access must not be missed."""
-    vendor = each.get("vendor")
-    return vendor == VENDOR or (vendor is None and name == "access")
 
 
 def _tables(fields: Fields) -> dict[str, Table]:
@@ -182,7 +118,7 @@ def _tables(fields: Fields) -> dict[str, Table]:
 
 def _table_name(fields: Fields, at: int, found: Mapping[str, Any]) -> str:
     path = (*fields.path, "schema", at, "name")
-    name = _legal(fields, path, found["name"])
+    name = legal(fields, path, found["name"])
     fault = fault_of_name(name, "table")
     if fault:
         fields.faults.add(path, "name", fault)
@@ -255,7 +191,7 @@ def _ids(objects: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     """Give `table.column`, as written, by the reference that is made of ids (ODCS 3.1, fully qualified notation)."""
     found = {}
     for each in objects:
-        for column in _list(each.get("properties")):
+        for column in items(each.get("properties")):
             if isinstance(column, Mapping) and each.get("id") and column.get("id"):
                 path = f"schema/{each['id']}/properties/{column['id']}"
                 found[path] = found[f"/{path}"] = f"{each.get('name')}.{column.get('name')}"
@@ -266,7 +202,7 @@ def _split_custom(fields: Fields) -> tuple[dict[str, Any], list[Any]]:
     """Take our own custom properties of a table out of the others; before ODCS 3.2 they had no vendor."""
     own: dict[str, Any] = {}
     others = []
-    for at, each in enumerate(_list(fields.found.get("customProperties"))):
+    for at, each in enumerate(items(fields.found.get("customProperties"))):
         name, vendor = (each.get("property"), each.get("vendor")) if isinstance(each, Mapping) else (None, "")
         fits = _TABLE_CUSTOM.get(name) if isinstance(name, str) else None
         if fits is None or name in own or vendor not in (VENDOR, None) or not (fits(each.get("value")) or vendor):
@@ -299,7 +235,3 @@ def _extra(found: Mapping[str, Any], custom: list[Any]) -> dict[str, Any]:
     extra = {name: value for name, value in found.items() if name not in _TABLE_OWN and value is not None}
     extra.pop("customProperties", None)
     return {**extra, "customProperties": custom} if custom else extra
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []

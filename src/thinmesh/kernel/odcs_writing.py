@@ -18,9 +18,9 @@ VENDOR = "thinmesh"
 
 
 def odcs_document(
-    descriptor: Descriptor, tables: Mapping[str, Table], *, owner: str, version: str, status: str
+    descriptor: Descriptor, tables: Mapping[str, Table], *, owner: str, version: str, status: str, id: str = ""
 ) -> dict[str, Any]:
-    """Write a product as an ODCS contract."""
+    """Write a product as an ODCS contract; its id is the product's name unless another one is given."""
     plain = {name: value for name, value in descriptor.slo.items() if isinstance(value, str | int | float)}
     custom = {
         "access": descriptor.access,
@@ -34,7 +34,7 @@ def odcs_document(
     found = {
         "apiVersion": WRITTEN_VERSION,
         "kind": "DataContract",
-        "id": descriptor.name,
+        "id": id or descriptor.name,
         "name": descriptor.name,
         "version": version,
         "status": status,
@@ -45,13 +45,13 @@ def odcs_document(
         "team": {"name": owner} if owner else None,
         "schema": [_schema_object(table) for table in tables.values()],
         "slaProperties": [{"property": name, "value": value} for name, value in plain.items()],
-        "customProperties": list(_custom_properties(custom)),
+        "customProperties": list(custom_properties(custom)),
     }
     return {name: value for name, value in found.items() if value not in (None, [], {})}
 
 
-def odcs_yaml(document: Mapping[str, Any]) -> bytes:
-    """Write a contract as YAML, every value in full."""
+def bitol_yaml(document: Mapping[str, Any]) -> bytes:
+    """Write a contract or a product as YAML, every value in full."""
     import yaml  # type: ignore[import-untyped]
 
     class Dumper(yaml.CSafeDumper):  # type: ignore[misc]
@@ -77,7 +77,7 @@ def _schema_object(table: Table) -> dict[str, Any]:
         "properties": [_property(column, table) for column in table.columns],
         "relationships": [*relationships, *extra.get("relationships", ())],
         "quality": [dict(rule) for rule in table.quality],
-        "customProperties": [*extra.get("customProperties", ()), *_custom_properties(custom)],
+        "customProperties": [*extra.get("customProperties", ()), *custom_properties(custom)],
     }
     return {name: value for name, value in found.items() if value not in (None, [])}
 
@@ -89,7 +89,8 @@ def _property(column: Column, table: Table) -> dict[str, Any]:
     return found
 
 
-def _custom_properties(values: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def custom_properties(values: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Write values that the standards have no place for; empty ones are left out."""
     for name, value in values.items():
         if value not in (None, [], {}) or (name == "deprecated" and value is not None):
             yield {"property": name, "value": value, "vendor": VENDOR}

@@ -11,10 +11,11 @@ from .contract import Table
 
 @dataclass(frozen=True, slots=True)
 class Descriptor:
-    """A parsed `product.json`, or a full ODCS document in its place; `document` is the original bytes.
+    """A parsed `product.json`, or full ODCS and ODPS documents in its place; `document` is the original bytes.
 
     `owner`, `access`, `version` and `status` are None where the author left them out. `tables` is in the
-    author's order. `odcs` holds the bytes of `contract.yaml` where the tables come from there.
+    author's order. `odcs` holds the bytes of `contract.yaml` where the tables come from there, `odps` those
+    of `product.odps.yaml` where there is one.
     `reported` lists nested fields that the official models do not know: kept, and shown to the author.
     """
 
@@ -35,7 +36,13 @@ class Descriptor:
     tables: Mapping[str, Table] = field(default_factory=dict)
     document: bytes = b""
     odcs: bytes | None = None
+    odps: bytes | None = None
     reported: tuple[str, ...] = ()
+
+    @property
+    def written(self) -> bool:
+        """Tell whether its author wrote a `product.json`, not only documents of a standard in its place."""
+        return self.document not in (self.odcs, self.odps)
 
 
 @dataclass(frozen=True, slots=True)

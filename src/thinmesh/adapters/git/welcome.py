@@ -36,6 +36,7 @@ changed on both sides: settle the conflict, commit, and push again.
 | `product.json` | the descriptor: `name`, `domain`, `description` are enough; without it, they are inferred |
 | `README.md` | optional |
 | `contract.yaml` | optional: an ODCS contract; then `product.json` has no `tables` |
+| `product.odps.yaml` | optional: an ODPS product; it says what `product.json` leaves out |
 | `<table>.csv` | a table: UTF-8, comma, a header line; or several files of one table: `<table>/*.csv` |
 | others | kept for people to read, up to 1 MB each; never taken for data |
 

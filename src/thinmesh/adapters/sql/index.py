@@ -63,6 +63,8 @@ INPUTS_SCHEMA = (
     "DELETE FROM product_words",
     "DELETE FROM cursors WHERE projection = 'index'",
 )
+# The author's ODPS product.
+INDEX_ODPS_SCHEMA = ("ALTER TABLE products ADD COLUMN odps BLOB",)
 PROJECTION_TABLES = (
     "products product_tags product_inputs product_tables data_files publications product_history product_words"
 ).split()
@@ -129,7 +131,8 @@ class SqlProductIndex:
 
         odcs = self._read(change.odcs) if change.odcs else None
         document = self._read(change.document) if change.document else canonical(change.described or {})
-        descriptor = stored_descriptor(document, odcs=odcs)
+        odps = self._read(change.odps) if change.odps else None
+        descriptor = stored_descriptor(document, odcs=odcs, odps=odps)
         readme = self._read(change.readme).decode("utf-8", "replace") if change.readme else ""
         described = change.event != "published"
         differences = []
@@ -137,12 +140,13 @@ class SqlProductIndex:
             differences = _differences(tx, change, descriptor, readme)
         tx.execute(
             """INSERT INTO products (name, domain, owner, access, status, version, description, tags, document, odcs,
-                 readme, registered, changed, successor, etag, sequence)
+                 odps, readme, registered, changed, successor, etag, sequence)
                VALUES (:name, :domain, :owner, :access, :status, :version, :description, :tags, :document, :odcs,
-                 :readme, :at, :at, :successor, :etag, :sequence)
+                 :odps, :readme, :at, :at, :successor, :etag, :sequence)
                ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, access = excluded.access,
                  status = excluded.status, version = excluded.version, description = excluded.description,
-                 tags = excluded.tags, document = excluded.document, odcs = excluded.odcs, readme = excluded.readme,
+                 tags = excluded.tags, document = excluded.document, odcs = excluded.odcs, odps = excluded.odps,
+                 readme = excluded.readme,
                  changed = CASE WHEN :described THEN excluded.changed ELSE products.changed END,
                  successor = excluded.successor, sequence = excluded.sequence,
                  etag = CASE WHEN :described THEN excluded.etag ELSE products.etag END""",
@@ -157,6 +161,7 @@ class SqlProductIndex:
                 "tags": json.dumps(list(descriptor.tags)),
                 "document": document,
                 "odcs": odcs,
+                "odps": odps,
                 "readme": readme,
                 "at": entry.at,
                 "successor": change.successor,
@@ -204,7 +209,7 @@ class SqlProductIndex:
         row = tx.one("SELECT * FROM products WHERE name = :name", {"name": name})
         if row is None:
             return None
-        descriptor: Descriptor = stored_descriptor(row["document"], odcs=row["odcs"])
+        descriptor: Descriptor = stored_descriptor(row["document"], odcs=row["odcs"], odps=row["odps"])
         return Product(
             name=row["name"],
             domain=row["domain"],
@@ -439,7 +444,7 @@ def _differences(tx: Transaction, change: ProductChange, descriptor: Descriptor,
     from thinmesh.kernel.documents import stored_descriptor
 
     row = tx.one(
-        "SELECT owner, access, version, status, document, odcs, readme FROM products WHERE name = :p",
+        "SELECT owner, access, version, status, document, odcs, odps, readme FROM products WHERE name = :p",
         {"p": change.product},
     )
     if row is None:
@@ -447,7 +452,7 @@ def _differences(tx: Transaction, change: ProductChange, descriptor: Descriptor,
     names = ("owner", "access", "version", "status")
     return of_descriptors(
         {name: row[name] for name in (*names, "readme")},
-        stored_descriptor(row["document"], odcs=row["odcs"]),
+        stored_descriptor(row["document"], odcs=row["odcs"], odps=row["odps"]),
         {**{name: getattr(change, name) for name in names}, "readme": readme},
         descriptor,
     )

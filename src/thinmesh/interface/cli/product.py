@@ -23,16 +23,18 @@ _LARGEST = 8 << 20
 
 @command("register")
 @click.argument("file")
-def register_command(door: Door, file: str) -> None:
+@click.argument("contract", required=False)
+def register_command(door: Door, file: str, contract: str | None) -> None:
     """Register a data product, or change its descriptor.
 
-    FILE is a product.json or an ODCS contract (JSON or YAML); - reads it from stdin.
+    FILE is a product.json, an ODCS contract or an ODPS product (JSON or YAML); - reads it from stdin. CONTRACT is the
+    ODCS contract that comes with an ODPS product, or FILE has both, as a YAML stream.
     """
     if Path(file).is_dir():
         file = str(Path(file) / "product.json")
-    document = _document(file)
-    with door.session() as session, naming(file, ("product.json",)):
-        door.show(session.register(document, None, None), lambda found: _registered(door, found))
+    document, beside = _document(file), _document(contract) if contract is not None else None
+    with door.session() as session, naming(file, ("product.json",)), naming(contract or file, ("contract.yaml",)):
+        door.show(session.register(document, None, None, beside), lambda found: _registered(door, found))
 
 
 def _document(file: str) -> bytes:
@@ -118,14 +120,20 @@ def _described(item: Any) -> str:
 
 @command("show")
 @click.argument("product")
-@click.option("--format", type=click.Choice(["json", "odcs"]), help="The whole document, or the ODCS contract.")
+@click.option(
+    "--format",
+    type=click.Choice(["json", "odcs", "odps"]),
+    help="The whole document, the ODCS contract, or the ODPS product.",
+)
 def show_command(door: Door, product: str, format: str | None) -> None:
     """Show a product, and how to read it."""
     from .reading import reading_lines
 
     with door.session() as session:
-        if format == "odcs":
-            _contract(door, session.contract(product))
+        if format in ("odcs", "odps"):
+            is_contract = format == "odcs"
+            content = session.contract(product) if is_contract else session.odps(product)
+            _as_written(door, "contract" if is_contract else "odps", content)
             return
         found = session.show(product)
     if format == "json" and not door.as_json:
@@ -134,10 +142,10 @@ def show_command(door: Door, product: str, format: str | None) -> None:
     door.show(found, lambda view: _shown(view) + "\n\n" + reading_lines(view, door))
 
 
-def _contract(door: Door, content: bytes) -> None:
+def _as_written(door: Door, name: str, content: bytes) -> None:
     if door.as_json:
         is_json = content.lstrip()[:1] == b"{"
-        door.show(json.loads(content) if is_json else {"contract": content.decode("utf-8", "replace")}, str)
+        door.show(json.loads(content) if is_json else {name: content.decode("utf-8", "replace")}, str)
         return
     sys.stdout.buffer.write(content)
 

@@ -107,10 +107,12 @@ class LocalSession:
 
     # Product --------------------------------------------------------------------------------------------------
 
-    def register(self, document: bytes, name: str | None = None, if_match: str | None = None) -> Document:
+    def register(
+        self, document: bytes, name: str | None = None, if_match: str | None = None, contract: bytes | None = None
+    ) -> Document:
         """Register or change a product."""
         with self._writing() as (platform, caller):
-            return _document(platform.products.register(caller, document, name=name, if_match=if_match))
+            return _document(platform.products.register(caller, document, contract, name=name, if_match=if_match))
 
     def check(self, product: str, files: Sequence[FilePart], progress: Progress = no_progress) -> Document:
         """Check files."""
@@ -165,6 +167,12 @@ class LocalSession:
         """Give a product's ODCS document."""
         with self._reading() as (platform, caller):
             found: bytes = platform.products.contract(caller, product).content
+            return found
+
+    def odps(self, product: str) -> bytes:
+        """Give a product's ODPS document."""
+        with self._reading() as (platform, caller):
+            found: bytes = platform.products.odps(caller, product).content
             return found
 
     def history(self, product: str, limit: int | None = None, cursor: str | None = None) -> Document:

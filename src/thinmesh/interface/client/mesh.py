@@ -63,9 +63,17 @@ class Mesh:
 
     # Producers ------------------------------------------------------------------------------------------------
 
-    def register(self, descriptor: Mapping[str, Any] | str | bytes | Path) -> Document:
-        """Register a product or change it: a mapping, the text of a JSON or YAML document, or the path of one."""
-        return self._open().register(_document(descriptor), None, None)
+    def register(
+        self,
+        descriptor: Mapping[str, Any] | str | bytes | Path,
+        contract: Mapping[str, Any] | str | bytes | Path | None = None,
+    ) -> Document:
+        """Register a product or change it: a mapping, the text of a JSON or YAML document, or the path of one.
+
+        It is a descriptor, an ODCS contract, or an ODPS product; `contract` is the ODCS contract that comes with it.
+        """
+        beside = _document(contract) if contract is not None else None
+        return self._open().register(_document(descriptor), None, None, beside)
 
     def publish(self, product: str, files: Files | Table, *, mode: str = "replace", again: bool = False) -> Document:
         """Publish files (`<table>.csv`, `.csv.gz`, `.csv.zst`, `.parquet`) as one atomic load of a product.
@@ -125,6 +133,10 @@ class Mesh:
     def contract(self, product: str) -> bytes:
         """Give a product's contract as an ODCS document."""
         return self._open().contract(product)
+
+    def odps(self, product: str) -> bytes:
+        """Give a product as an ODPS document."""
+        return self._open().odps(product)
 
     # Access ---------------------------------------------------------------------------------------------------
 

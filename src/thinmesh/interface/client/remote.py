@@ -14,7 +14,7 @@ from thinmesh.planes.query.model import FORMATS
 
 from .files import FilePart, whole_file
 from .session import Document
-from .transport import Reply, Transport
+from .transport import Reply, Transport, multipart
 
 _PRODUCTS = "/product/v1/products"
 
@@ -96,9 +96,13 @@ class RemoteSession:
 
     # Product --------------------------------------------------------------------------------------------------
 
-    def register(self, document: bytes, name: str | None = None, if_match: str | None = None) -> Document:
+    def register(
+        self, document: bytes, name: str | None = None, if_match: str | None = None, contract: bytes | None = None
+    ) -> Document:
         """Register or change a product; a lost reply is no harm, the same again changes nothing."""
         kind = "application/json" if document.lstrip()[:1] in (b"{", b"[") else "application/yaml"
+        if contract is not None:
+            document, kind = multipart({"product": document, "contract": contract})
         headers = {"Content-Type": kind}
         if if_match:
             headers["If-Match"] = f'"{if_match}"'
@@ -155,6 +159,10 @@ class RemoteSession:
     def contract(self, product: str) -> bytes:
         """Give a product's ODCS document."""
         return self._transport.send("GET", f"{_PRODUCTS}/{_part(product)}/contract", headers={"Accept": "*/*"}).read()
+
+    def odps(self, product: str) -> bytes:
+        """Give a product's ODPS document."""
+        return self._transport.send("GET", f"{_PRODUCTS}/{_part(product)}/odps", headers={"Accept": "*/*"}).read()
 
     def history(self, product: str, limit: int | None = None, cursor: str | None = None) -> Document:
         """List what happened to a product."""

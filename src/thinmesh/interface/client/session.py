@@ -61,7 +61,9 @@ class Session(Protocol):
     def revoke_token(self, id: str) -> Document:
         """Revoke a token."""
 
-    def register(self, document: bytes, name: str | None, if_match: str | None) -> Document:
+    def register(
+        self, document: bytes, name: str | None, if_match: str | None, contract: bytes | None = None
+    ) -> Document:
         """Register or change a product."""
 
     def check(self, product: str, files: Sequence[FilePart], progress: Progress) -> Document:
@@ -89,6 +91,9 @@ class Session(Protocol):
 
     def contract(self, product: str) -> bytes:
         """Give a product's ODCS document."""
+
+    def odps(self, product: str) -> bytes:
+        """Give a product's ODPS document."""
 
     def history(self, product: str, limit: int | None, cursor: str | None) -> Document:
         """List what happened to a product."""

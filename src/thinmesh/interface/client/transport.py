@@ -216,6 +216,16 @@ def _request(
             raise
 
 
+def multipart(parts: Mapping[str, bytes]) -> tuple[bytes, str]:
+    """Give small parts as multipart/form-data: the body, and its content type."""
+    boundary = secrets.token_hex(16)
+    heads = (f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"; filename="{name}"' for name in parts)
+    body = b"".join(
+        b"%b\r\n\r\n%b\r\n" % (head.encode(), part) for head, part in zip(heads, parts.values(), strict=True)
+    )
+    return body + f"--{boundary}--\r\n".encode(), f"multipart/form-data; boundary={boundary}"
+
+
 def _part_head(boundary: str, name: str) -> bytes:
     quoted = name.replace("\\", "\\\\").replace('"', '\\"').replace("\r", " ").replace("\n", " ")
     return (

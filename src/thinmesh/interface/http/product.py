@@ -10,10 +10,12 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import Response, StreamingResponse
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import UploadFile
 
 from thinmesh.interface.platform import Platform
 from thinmesh.kernel.errors import Malformed, Unsupported
 from thinmesh.kernel.policy import Principal
+from thinmesh.planes.product.model import ContractDocument
 
 from . import schemas
 from .auth import Caller, ThePlatform
@@ -42,15 +44,26 @@ DESCRIPTOR_TYPES = ("application/json", "application/yaml", "application/x-yaml"
 # These write their body to disk as it arrives; every other one comes in one small piece.
 UPLOADS = re.compile(r"/product/v1/products/[^/]+/(publications|checks)")
 _DCAT = "application/ld+json"
+_PARTS_HELP = "Send one part `product`, and one part `contract` where there is a contract."
 Filter = Annotated[str | None, Query(max_length=100)]
 _ETAG = {"ETag": {"description": "The version of the descriptor, for If-Match.", "schema": {"type": "string"}}}
+# A descriptor or ODPS product, and the ODCS contract that comes with it.
+_PARTS = ("product", "contract")
 _DESCRIPTOR_BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
-        "description": "A descriptor (product.json) or a full ODCS document.",
+        "description": "A descriptor (product.json), a full ODCS or ODPS document, or a YAML stream of an ODPS product"
+        " and its ODCS contract; as two parts, `product` and `contract`, both are kept byte for byte.",
         "content": {
             "application/json": {"schema": {"$ref": "#/components/schemas/Descriptor"}},
             "application/yaml": {"schema": {"type": "string"}},
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "properties": {name: {"type": "string", "format": "binary"} for name in _PARTS},
+                    "required": ["product"],
+                }
+            },
         },
     }
 }
@@ -70,14 +83,31 @@ _FILES_BODY: dict[str, Any] = {
 }
 
 
-async def _document(request: Request) -> bytes:
+async def _documents(request: Request) -> tuple[bytes, bytes | None]:
+    """Read a descriptor, and the contract that was sent beside it as a part of its own."""
     kind = media_type_of(request)
+    if kind == "multipart/form-data":
+        return await _parts(request)
     if kind and kind not in DESCRIPTOR_TYPES and not kind.endswith(("+json", "+yaml")):
         raise Unsupported(f"A descriptor cannot be {kind[:80]}.", help=f"{JSON_HELP}, or application/yaml.")
     body = await request.body()
     if not body.strip():
         raise Malformed("The body is empty.", help="Send a descriptor: name, domain and description are enough.")
-    return body
+    return body, None
+
+
+async def _parts(request: Request) -> tuple[bytes, bytes | None]:
+    most = len(await request.body())
+    try:
+        form = await request.form(max_files=len(_PARTS), max_fields=len(_PARTS), max_part_size=most)
+    except Exception as error:  # whatever the parser makes of a broken body
+        raise Malformed("The parts of the body cannot be read.", help=_PARTS_HELP) from error
+    found = {
+        name: await part.read() if isinstance(part, UploadFile) else part.encode() for name, part in form.multi_items()
+    }
+    if not found.get("product", b"").strip() or not found.keys() <= {*_PARTS} or len(form.multi_items()) > len(found):
+        raise Malformed("The parts are not those of one product.", help=_PARTS_HELP)
+    return found["product"], found.get("contract")
 
 
 def _described(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -94,8 +124,8 @@ def _described(*statuses: int) -> dict[int | str, dict[str, Any]]:
 )
 async def register(request: Request, platform: ThePlatform, caller: Caller, if_match: IfMatch = None) -> Response:
     """Register a product, or change the one of that name. 201: new; 200: changed, or the same as before."""
-    document, version = await _document(request), version_of(if_match)
-    done = await run_in_threadpool(lambda: platform.products.register(caller, document, if_match=version))
+    (document, contract), version = await _documents(request), version_of(if_match)
+    done = await run_in_threadpool(lambda: platform.products.register(caller, document, contract, if_match=version))
     headers = {"Location": f"/product/v1/products/{done.product['name']}", **etag_header(done.etag)}
     return json_reply(done, 201 if done.created else 200, headers)
 
@@ -137,8 +167,10 @@ async def change(
     request: Request, platform: ThePlatform, caller: Caller, product: str, if_match: IfMatch = None
 ) -> Response:
     """Change a product's descriptor; with If-Match only where nobody changed it since."""
-    document, version = await _document(request), version_of(if_match)
-    done = await run_in_threadpool(lambda: platform.products.register(caller, document, name=product, if_match=version))
+    (document, contract), version = await _documents(request), version_of(if_match)
+    done = await run_in_threadpool(
+        lambda: platform.products.register(caller, document, contract, name=product, if_match=version)
+    )
     return json_reply(done, 201 if done.created else 200, etag_header(done.etag))
 
 
@@ -175,7 +207,22 @@ def history(
 )
 def contract(platform: ThePlatform, caller: Caller, product: str) -> Response:
     """Give the contract as an ODCS document: the author's own bytes where there are any."""
-    found = platform.products.contract(caller, product)
+    return _bytes_of(platform.products.contract(caller, product))
+
+
+@router.get(
+    "/products/{product}/odps",
+    responses={
+        **answers(*READ),
+        200: {**bytes_answer("The product (ODPS).", "application/yaml", "application/json"), "headers": _ETAG},
+    },
+)
+def odps(platform: ThePlatform, caller: Caller, product: str) -> Response:
+    """Give the product as an ODPS document: the author's own bytes where there are any."""
+    return _bytes_of(platform.products.odps(caller, product))
+
+
+def _bytes_of(found: ContractDocument) -> Response:
     kind = "application/json" if found.content.lstrip()[:1] == b"{" else "application/yaml"
     return Response(found.content, headers=etag_header(found.etag), media_type=kind)
 

@@ -146,7 +146,7 @@ class Registered:
 
 @dataclass(frozen=True, slots=True)
 class ContractDocument:
-    """A contract as the bytes of an ODCS document, and the version of the descriptor that it belongs to."""
+    """An ODCS contract or ODPS product as bytes, and the version of the descriptor that it belongs to."""
 
     content: bytes
     etag: str

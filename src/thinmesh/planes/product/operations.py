@@ -65,10 +65,19 @@ class Products:
     # Producers ------------------------------------------------------------------------------------------------
 
     def register(
-        self, caller: Principal, document: bytes, *, name: str | None = None, if_match: str | None = None
+        self,
+        caller: Principal,
+        document: bytes,
+        contract: bytes | None = None,
+        *,
+        name: str | None = None,
+        if_match: str | None = None,
     ) -> Registered:
-        """Register a product, or change it; `document` is a descriptor or an ODCS contract."""
-        outcome = self._registration.register(caller, document, name=name, if_match=if_match)
+        """Register a product, or change it; `document` is a descriptor, an ODCS contract or an ODPS product.
+
+        `contract` is the ODCS contract of such a descriptor or ODPS product.
+        """
+        outcome = self._registration.register(caller, document, contract, name=name, if_match=if_match)
         return self._registered(outcome)
 
     def check(
@@ -189,6 +198,24 @@ class Products:
         self._backends.policy.require(caller, Action.READ_METADATA)
         found = self._product(product)
         return ContractDocument(contract_of(found), found.etag)
+
+    def odps(self, caller: Principal, product: str) -> ContractDocument:
+        """Give the product as an ODPS document: the author's own bytes where there are any."""
+        self._backends.policy.require(caller, Action.READ_METADATA)
+        found = self._product(product)
+        if found.descriptor.odps is not None:
+            return ContractDocument(found.descriptor.odps, found.etag)
+        from thinmesh.kernel.documents import to_odps
+
+        document = to_odps(
+            found.descriptor,
+            owner=found.owner,
+            access=found.access,
+            version=found.version,
+            status=found.status,
+            registered=found.registered,
+        )
+        return ContractDocument(document, found.etag)
 
     def table(self, caller: Principal, product: str, table: str) -> Mapping[str, Any]:
         """Show one table."""
@@ -371,6 +398,7 @@ def _links(product: Product) -> dict[str, str]:
     return {
         "self": f"/product/v1/products/{product.name}",
         "contract": f"/product/v1/products/{product.name}/contract",
+        "odps": f"/product/v1/products/{product.name}/odps",
         "folder": product.folder,
     }
 

@@ -164,7 +164,8 @@ class Publishing:
         for table, load in prepared.loads.items():
             edits.update(csv_edits(current, table, load, files, publication))
         document = files.get(f"{current.folder}/product.json")
-        odcs, readme = files.get(f"{current.folder}/contract.yaml"), files.get(f"{current.folder}/README.md")
+        odcs, odps = files.get(f"{current.folder}/contract.yaml"), files.get(f"{current.folder}/product.odps.yaml")
+        readme = files.get(f"{current.folder}/README.md")
         change = ProductChange(
             product=current.name,
             event="published",
@@ -176,6 +177,7 @@ class Publishing:
             document=document.id if document else None,
             described=None if document else described(current),
             odcs=odcs.id if odcs else None,
+            odps=odps.id if odps else None,
             readme=readme.id if readme else None,
             tables={name: table_record(table) for name, table in prepared.tables.items()},
             publication=publication,

@@ -15,6 +15,10 @@ SERVERS = ("README.md", "data_catalog.csv")
 _DESCRIBING = {
     "product.json": (re.compile(r"products?\.(json|ya?ml)", re.IGNORECASE), ", written as JSON"),
     "contract.yaml": (re.compile(r"(data[-_]?)?contracts?\.(json|ya?ml)", re.IGNORECASE), ", an ODCS contract"),
+    "product.odps.yaml": (
+        re.compile(r"((data[-_]?)?products?[._-])?odps\.(json|ya?ml)", re.IGNORECASE),
+        ", an ODPS product",
+    ),
     "README.md": (re.compile(r"readme\.(md|markdown)", re.IGNORECASE), ""),
 }
 _DATA_ELSEWHERE = (".csv.gz", ".csv.zst", ".parquet")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from thinmesh.kernel.contract import Table
-from thinmesh.kernel.documents import parse_descriptor
+from thinmesh.kernel.documents import parse_descriptor, stored_descriptor
 from thinmesh.kernel.errors import MeshError, Violation
 from thinmesh.kernel.names import fault_of_name
 from thinmesh.kernel.repository import DataRepository
@@ -17,14 +17,15 @@ from .sources import csv_paths
 if TYPE_CHECKING:
     from .pushing import FolderPlan
 
-DOCUMENTS = ("product.json", "contract.yaml")
+DOCUMENTS = ("product.json", "contract.yaml", "product.odps.yaml")
 # What is wrong with a CSV that a push adds and removes again, and the rule.
 _NEVER_SHARED = (
     "a commit of this push holds data that never enters the shared repository; take it out of the history",
     "placement",
 )
 _NO_OTHER_FILES = (
-    "the folder of a closed product holds product.json, contract.yaml and README.md alone: every clone has its files",
+    "the folder of a closed product holds product.json, contract.yaml, product.odps.yaml and README.md alone: "
+    "every clone has its files",
     "placement",
 )
 # Once such a table is closed or classified, nobody could tell that its data is in the history.
@@ -84,8 +85,11 @@ def _guarded_on_the_way(repository: DataRepository, plan: FolderPlan, folder: st
     for entry in change.brought(folder):
         if entry.path.removeprefix(f"{folder}/") not in DOCUMENTS or _is_kept(plan, entry):
             continue
+        # One document of a standard need not say all that a product needs: another one beside it may.
+        whole = entry.path.endswith("/product.json")
         try:
-            found = parse_descriptor(repository.read(entry.file.id), file=entry.path)
+            content = repository.read(entry.file.id)
+            found = parse_descriptor(content, file=entry.path) if whole else stored_descriptor(content)
         except MeshError:
             continue  # it never was anybody's contract
         if found.access == "request" or any(table.classified for table in found.tables.values()):

@@ -12,7 +12,7 @@ from typing import Any
 
 from thinmesh.kernel.contract import Table, with_ids
 from thinmesh.kernel.database import Transaction
-from thinmesh.kernel.documents import canonical, parse_descriptor
+from thinmesh.kernel.documents import canonical, parse_descriptor, stored_descriptor
 from thinmesh.kernel.errors import Conflict, MeshError, NotAllowed, Refused, Temporary, Violation
 from thinmesh.kernel.ledger import Draft, ProductChange, Unfinished
 from thinmesh.kernel.policy import Action, Principal
@@ -208,12 +208,17 @@ class Pushing:
     def _descriptor(self, repository: DataRepository, plan: FolderPlan, folder: str) -> Descriptor:
         """Read the folder's descriptor, or make one for a folder with only CSVs."""
         file = f"{folder}/product.json"
-        found, odcs = plan.files.get(file), plan.files.get(f"{folder}/contract.yaml")
-        if found is None:
+        files = {name: plan.files.get(f"{folder}/{name}") for name in DOCUMENTS}
+        document, odcs, odps = (repository.read(found.id) if found else None for found in files.values())
+        if document is None:
             plan.described = _described(repository, plan, folder)
-            return parse_descriptor(canonical(plan.described), file=file)
-        contract = repository.read(odcs.id) if odcs else None
-        descriptor = parse_descriptor(repository.read(found.id), file=file, odcs=contract)
+            document = canonical(plan.described)
+        descriptor = parse_descriptor(document, file=file, odcs=odcs, odps=odps)
+        standard = odps or odcs
+        said = stored_descriptor(standard).description if plan.described and standard else ""
+        if plan.described and said:
+            plan.described = {**plan.described, "description": said}
+            descriptor = replace(descriptor, description=said, document=canonical(plan.described))
         for field_name, value, wanted in (
             ("domain", descriptor.domain, plan.domain),
             ("name", descriptor.name, plan.name),
@@ -371,6 +376,7 @@ class Pushing:
             document=_id(ids["product.json"]),
             described=described,
             odcs=_id(ids["contract.yaml"]),
+            odps=_id(ids["product.odps.yaml"]),
             readme=_id(ids["README.md"]),
             tables=changed,
             publication=self._backends.index.next_publication(tx, plan.name) if plan.prepared.loads else None,

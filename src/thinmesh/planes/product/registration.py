@@ -11,6 +11,7 @@ from typing import Any
 from thinmesh.kernel.contract import Table
 from thinmesh.kernel.database import Transaction
 from thinmesh.kernel.documents import (
+    half_of,
     parse_descriptor,
     product_json_beside,
     same_meaning,
@@ -55,14 +56,42 @@ class Registration:
         self._backends = backends
 
     def register(
-        self, caller: Principal, document: bytes, *, name: str | None = None, if_match: str | None = None
+        self,
+        caller: Principal,
+        document: bytes,
+        contract: bytes | None = None,
+        *,
+        name: str | None = None,
+        if_match: str | None = None,
     ) -> Outcome:
         """Register a new product, or change the one of that name; the same again changes nothing.
 
-        `name` is the one the caller addressed, where they did; `if_match` the version that the change was made
-        from, `*` for any. Raises Refused with every violation at once, Conflict at another version.
+        `contract` is the ODCS contract that comes with the document; `name` is the one the caller addressed, where
+        they did; `if_match` the version that the change was made from, `*` for any. Raises Refused with every
+        violation at once, Conflict at another version.
         """
-        descriptor = parse_descriptor(document)
+        try:
+            descriptor = parse_descriptor(document, odcs=contract)
+        except Refused:
+            completed = self._completed(document, name) if contract is None else None
+            if completed is None:
+                raise
+            descriptor = completed
+        return self._register(caller, descriptor, name, if_match)
+
+    def _completed(self, document: bytes, name: str | None) -> Descriptor | None:
+        """Read one half of a pair that says too little without the other half, which the product has already."""
+        half, said = half_of(document) or ("", None)
+        with self._backends.database.read() as tx:
+            current = self._backends.index.product(tx, name or said or "")
+        before = current.descriptor if current else None
+        if half == "odcs" and before is not None and before.odps is not None:
+            return replace(parse_descriptor(document, odps=before.odps), odps=None)
+        if half == "odps" and before is not None and before.odcs is not None:
+            return replace(parse_descriptor(document, odcs=before.odcs), odcs=None)
+        return None
+
+    def _register(self, caller: Principal, descriptor: Descriptor, name: str | None, if_match: str | None) -> Outcome:
         if name is not None and descriptor.name != name:
             raise Refused(
                 f"The document names {descriptor.name}, the address {name}.",
@@ -76,10 +105,11 @@ class Registration:
                 continue
         raise Temporary(f"{descriptor.name} is being changed by others all the time.")
 
-    def _attempt(self, caller: Principal, descriptor: Descriptor, if_match: str | None) -> Outcome:
+    def _attempt(self, caller: Principal, given: Descriptor, if_match: str | None) -> Outcome:
         backends = self._backends
         with backends.database.read() as tx:
-            before = backends.index.product(tx, descriptor.name)
+            before = backends.index.product(tx, given.name)
+            descriptor = _paired(given, before)
             evolution = self.judge(tx, caller, descriptor, before)
         _require_version(before, descriptor.name, if_match)
         prepared = self.bring_along(caller, before, evolution)
@@ -186,14 +216,19 @@ class Registration:
         """Store the documents and give the edits on `main`."""
         folder = f"{descriptor.domain}/{descriptor.name}"
         add = self._backends.data.add
-        if descriptor.odcs is None:
-            # A contract beside it would say the tables once more, and differently.
-            replaced = {f"{folder}/contract.yaml": None} if current and current.descriptor.odcs is not None else {}
-            return {f"{folder}/product.json": add(descriptor.document), **replaced}
-        return {
-            f"{folder}/product.json": add(product_json_beside(descriptor)),
-            f"{folder}/contract.yaml": add(descriptor.odcs),
-        }
+        document = descriptor.document if descriptor.written else product_json_beside(descriptor)
+        edits: dict[str, str | None] = {f"{folder}/product.json": add(document)}
+        before = current.descriptor if current else None
+        for path, content, old in (
+            ("contract.yaml", descriptor.odcs, before.odcs if before else None),
+            ("product.odps.yaml", descriptor.odps, before.odps if before else None),
+        ):
+            if content is not None:
+                edits[f"{folder}/{path}"] = add(content)
+            elif old is not None:
+                # Beside a whole `product.json` it would say everything once more, and differently.
+                edits[f"{folder}/{path}"] = None
+        return edits
 
     def _change(
         self,
@@ -213,6 +248,7 @@ class Registration:
             evolution,
             document=edits.get(f"{folder}/product.json"),
             odcs=edits.get(f"{folder}/contract.yaml"),
+            odps=edits.get(f"{folder}/product.odps.yaml"),
             readme=readme.id if readme else None,
             tables={**evolution.changed, **prepared.tables},
             publication=self._backends.index.next_publication(tx, descriptor.name) if prepared.loads else None,
@@ -235,7 +271,8 @@ class Registration:
             )
         tables = {table: accepted(state.table) for table, state in current.tables.items()}
         document = with_tables(current.descriptor.document, tables)
-        return replace(self.register(caller, document, name=name, if_match=if_match), created=False)
+        descriptor = parse_descriptor(document, odps=current.descriptor.odps)
+        return replace(self._register(caller, descriptor, name, if_match), created=False)
 
     def retire(self, caller: Principal, name: str, successor: str | None, if_match: str | None = None) -> Outcome:
         """Retire a product: its name stays taken, its folder leaves `main`, its history stays."""
@@ -259,6 +296,7 @@ class Registration:
                 document=_id_of(files, current, "product.json"),
                 described=None if f"{current.folder}/product.json" in files else _described(current),
                 odcs=_id_of(files, current, "contract.yaml"),
+                odps=_id_of(files, current, "product.odps.yaml"),
                 readme=_id_of(files, current, "README.md"),
                 successor=successor,
             )  # fmt: skip
@@ -287,6 +325,7 @@ def change_of(
     *,
     document: str | None,
     odcs: str | None,
+    odps: str | None,
     readme: str | None,
     tables: Mapping[str, Table],
     publication: str | None,
@@ -305,6 +344,7 @@ def change_of(
         document=document,
         described=described,
         odcs=odcs,
+        odps=odps,
         readme=readme,
         tables={table: table_record(found) for table, found in tables.items()},
         publication=publication,
@@ -356,13 +396,23 @@ def _require_version(current: Product | None, name: str, if_match: str | None) -
     )
 
 
+def _paired(descriptor: Descriptor, current: Product | None) -> Descriptor:
+    """Keep the other half of a pair: a contract replaces the contract alone, and an ODPS product the product."""
+    if current is None or descriptor.written or (descriptor.odcs is not None and descriptor.odps is not None):
+        return descriptor
+    before = current.descriptor
+    if descriptor.odcs is not None:
+        return parse_descriptor(descriptor.odcs, odps=before.odps) if before.odps is not None else descriptor
+    if descriptor.odps is not None and before.odcs is not None:
+        return parse_descriptor(descriptor.odps, odcs=before.odcs)
+    return replace(descriptor, tables=before.tables)
+
+
 def _same(current: Product, descriptor: Descriptor, evolution: Evolution) -> bool:
     """Tell whether registering again would change nothing."""
     before = current.descriptor
-    same_document = (
-        descriptor.odcs == before.odcs
-        if descriptor.odcs is not None or before.odcs is not None
-        else same_meaning(descriptor.document, before.document)
+    same_document = (descriptor.odcs, descriptor.odps) == (before.odcs, before.odps) and (
+        not descriptor.written or same_meaning(descriptor.document, before.document)
     )
     same_values = (current.owner, current.access, current.status, current.version) == (
         evolution.owner,

@@ -72,11 +72,12 @@ def index_is_the_log(scene: Scene) -> Iterator[Fault]:
 
 
 def documents_registered(scene: Scene) -> Iterator[Fault]:
-    """Require that each product.json and contract.yaml on `main` is the one that was registered."""
+    """Require that each document of a product on `main` is the one that was registered."""
     for name, change in scene.log.latest.items():
         if change.status == "retired":
             continue
-        for path, registered in (("product.json", change.document), ("contract.yaml", change.odcs)):
+        documents = {"product.json": change.document, "contract.yaml": change.odcs, "product.odps.yaml": change.odps}
+        for path, registered in documents.items():
             present = scene.folders.get(f"{change.domain}/{name}", {}).get(path)
             if present != registered:
                 told = "is not the one that was registered" if present else "is gone"
