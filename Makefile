@@ -7,7 +7,7 @@ DEBIAN := chromium=/usr/bin/chromium
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-core torture lint advisories bench bench-big docs lock
+.PHONY: help setup demo test test-core torture lint advisories bench bench-big docs screenshots lock
 
 help:
 	@echo "make demo       the mesh at work on real data, in a minute"
@@ -18,6 +18,7 @@ help:
 	@echo "make bench      measurements beside their floors, in 15 minutes"
 	@echo "make bench-big  the same with 1 GB, TPC-H and 10 million rows"
 	@echo "make docs       the generated references"
+	@echo "make screenshots  the pictures of the pages"
 
 setup: .venv/.ready
 
@@ -61,6 +62,10 @@ bench: setup
 
 bench-big: setup
 	$(BIN)/python -m bench --big
+
+screenshots: setup
+	@$(BIN)/python tools/debian.py $(DEBIAN)
+	$(BIN)/python tools/screenshots.py
 
 docs: setup
 	$(BIN)/python -m thinmesh.interface.reference docs/reference
