@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 # What only tests need, and a file that shows it is there.
-DEBIAN := chromium=/usr/bin/chromium
+DEBIAN := chromium=/usr/bin/chromium nodejs=/usr/bin/node npm=/usr/bin/npm
 # An environment that forbids bytecode makes every start two to three times slower.
 unexport PYTHONDONTWRITEBYTECODE
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -55,7 +57,7 @@ def up(home: Path, *arguments: str) -> Iterator[str]:
     """Serve a home until the block ends; gives the URL. The server must end in peace."""
     with (home / "run" / "stderr.log").open("w") as log:
         process = subprocess.Popen(
-            [*COMMAND, "up", "--port", "0", *arguments],
+            [*COMMAND, "up", *(("--port", "0") if "--port" not in arguments else ()), *arguments],
             env=environment(THINMESH_HOME=str(home)),
             stdout=subprocess.PIPE,
             stderr=log,
@@ -87,3 +89,29 @@ def write_csv(folder: Path, name: str, rows: Sequence[Mapping[str, Any]]) -> Pat
     lines = [",".join(rows[0]), *(",".join(str(value) for value in row.values()) for row in rows)]
     path.write_text("\n".join(lines) + "\n")
     return path
+
+
+def free_port() -> int:
+    """Find a port that nobody listens on."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port: int = found.getsockname()[1]
+        return port
+
+
+def vouched_by(home: Path, issuer: str, client: str, secret: str) -> str:
+    """Let a provider sign people in to a home, and give the URL that it must be served at."""
+    port = free_port()
+    (home / "secret").write_text(secret)
+    file = home / "thinmesh.toml"
+    text = file.read_text()
+    for key, value in {
+        "port": port,
+        "url": f"http://127.0.0.1:{port}",
+        "issuer": issuer,
+        "client_id": client,
+        "client_secret_file": "secret",
+    }.items():
+        text = re.sub(rf"^#{key} = .*$", f"{key} = {json.dumps(value)}", text, flags=re.MULTILINE)
+    file.write_text(text)
+    return f"http://127.0.0.1:{port}"

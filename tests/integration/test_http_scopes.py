@@ -34,6 +34,7 @@ ALLOWED = {
     "DELETE /identity/v1/teams/{team}/members/{user}": OWNERS,
     "GET /identity/v1/users": ANYBODY,
     "POST /identity/v1/users": ADMINISTRATORS,
+    "POST /identity/v1/users/{user}/links": ADMINISTRATORS,
     "GET /identity/v1/tokens": PEOPLE,
     "POST /identity/v1/tokens": PEOPLE,
     "DELETE /identity/v1/tokens/{id}": PEOPLE,
@@ -166,6 +167,10 @@ NEEDED = {
         {},
     ),
     "POST /identity/v1/users": lambda world, _: ({}, {"json": {"name": world.new("user")}}),
+    "POST /identity/v1/users/{user}/links": lambda world, _: (
+        {},
+        {"json": {"subject": "s-1", "issuer": "https://login.example.org"}},
+    ),
     "POST /identity/v1/tokens": lambda world, _: ({}, {"json": {}}),
     "DELETE /identity/v1/tokens/{id}": lambda world, whose: (
         {"id": world.made("/identity/v1/tokens", whose, json={})["id"]},

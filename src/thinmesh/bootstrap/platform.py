@@ -17,6 +17,7 @@ from thinmesh.adapters.sql.sqlite import WAIT, SqliteDatabase
 from thinmesh.kernel.clock import Clock, utc_now
 from thinmesh.kernel.policy import Policy
 from thinmesh.kernel.settings import Settings
+from thinmesh.kernel.vouching import RETURN
 
 from .following import Follower, attempt
 from .query_catalog import QueryCatalog
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from thinmesh.kernel.identity import Identity
     from thinmesh.kernel.ledger import Ledger
     from thinmesh.kernel.policy import Principal
+    from thinmesh.kernel.vouching import Provider
     from thinmesh.planes.exchange.operations import Exchange, GrantsInForce
     from thinmesh.planes.operations.backend import Tools
     from thinmesh.planes.operations.maintenance import Maintenance
@@ -225,7 +227,25 @@ class Platform:
         from thinmesh.kernel.tokens import Signer
 
         signer = Signer(self.layout.keys)
-        return Identity(self.database, SqlIdentityStore(), signer, self.policy, self.audit, self.clock)
+        issuer = self.settings.oidc.issuer
+        return Identity(self.database, SqlIdentityStore(), signer, self.policy, self.audit, self.clock, issuer)
+
+    @cached_property
+    def provider(self) -> Provider | None:
+        """Who vouches for people, where the settings name somebody."""
+        settings = self.settings.oidc
+        if not settings.issuer:
+            return None
+        from thinmesh.adapters.oidc.provider import OidcProvider
+
+        return OidcProvider(
+            settings.issuer,
+            settings.client_id,
+            self.home / settings.client_secret_file if settings.client_secret_file else None,
+            self.settings.server.url.rstrip("/") + RETURN,
+            self.clock,
+            self.monotonic,
+        )
 
     @cached_property
     def products(self) -> Products:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from thinmesh.kernel.idempotency import ReplyStore
     from thinmesh.kernel.identity import Identity
     from thinmesh.kernel.policy import Policy, Principal
+    from thinmesh.kernel.vouching import Provider
     from thinmesh.planes.exchange.operations import Exchange
     from thinmesh.planes.operations.operations import Operations
     from thinmesh.planes.product.catalogs import Catalogs
@@ -40,6 +41,10 @@ class Platform(Protocol):
     @property
     def git_bridge(self) -> GitBridge:
         """Serve one git request."""
+
+    @property
+    def provider(self) -> Provider | None:
+        """Give who vouches for people, where the settings name somebody."""
 
     def start(self) -> None:
         """Start what runs beside a server."""

@@ -26,6 +26,14 @@ class AddedUser(User):
 
 
 @dataclass(frozen=True, slots=True)
+class LinkedUser(User):
+    """A user, and the person whom a provider vouches for that they are from now on."""
+
+    issuer: str
+    subject: str
+
+
+@dataclass(frozen=True, slots=True)
 class Team:
     """People who own products together. `leads` are members who add and remove others."""
 
@@ -88,6 +96,12 @@ class IdentityStore(Protocol):
     def add_user(self, tx: Transaction, name: str, admin: bool, at: str) -> bool:
         """Add a user; tell whether they are new."""
 
+    def vouched_user(self, tx: Transaction, issuer: str, subject: str) -> str | None:
+        """Give the user that a provider's subject is here."""
+
+    def link_user(self, tx: Transaction, user: str, issuer: str, subject: str, at: str, by: str) -> None:
+        """Make a provider's subject a user here, in the place of whom it was before."""
+
     def team(self, tx: Transaction, name: str) -> Team | None:
         """Find a team."""
 
@@ -123,6 +137,12 @@ class IdentityStore(Protocol):
 
     def token(self, tx: Transaction, id: str) -> TokenFacts | None:
         """Find a token by its id."""
+
+    def add_session(self, tx: Transaction, token: str) -> None:
+        """Mark a token as one that lives as long as a browser's session."""
+
+    def is_session(self, tx: Transaction, token: str) -> bool:
+        """Tell whether a token was made for a browser's session."""
 
     def bearer(self, tx: Transaction, id: str) -> tuple[TokenFacts, User] | None:
         """Find a token and the user it belongs to."""

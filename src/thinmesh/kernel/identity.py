@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import secrets
+import shlex
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
@@ -12,14 +13,18 @@ from typing import Any, TypeVar
 from .audit import Audit
 from .clock import Clock, duration, text_of_time, time_of_text, utc_now
 from .database import Database, Transaction
-from .directory import AddedUser, IdentityStore, IssuedToken, Team, TokenFacts, User, WhoAmI
+from .directory import AddedUser, IdentityStore, IssuedToken, LinkedUser, Team, TokenFacts, User, WhoAmI
 from .errors import Conflict, NotAllowed, NotFound, NotSignedIn, Refused, Violation
 from .names import PRODUCT, fault_of_name, fault_of_user, nearest
 from .page import Page, checked_limit, cursor_of, position_of, texts_of
 from .policy import Action, Policy, Principal
 from .tokens import Claims, Signer
+from .vouching import Vouched, user_name_of
 
 ADMIN = "admin"  # the user that the command line acts as on a home; made by `initialise`
+_STRANGER = "(sign-in)"  # in the audit, who is not known yet; no user can have this name
+# A working day; and the longest that a token lasts which somebody makes for themself after signing in by a provider.
+_SESSION, _MADE_IN_SESSION = "PT12H", timedelta(days=90)
 _LONGEST = timedelta(days=3650)
 _DOMAINS_AT_ONCE = 100
 _SCOPES = ("read", "write", "admin")
@@ -37,6 +42,7 @@ class Identity:
         policy: Policy,
         audit: Audit,
         clock: Clock = utc_now,
+        issuer: str = "",
     ) -> None:
         self._database = database
         self._store = store
@@ -44,6 +50,7 @@ class Identity:
         self._policy = policy
         self._audit = audit
         self._clock = clock
+        self._issuer = issuer  # of the provider that vouches for people; empty: none does
 
     # Who is calling -------------------------------------------------------------------------------------------
 
@@ -216,10 +223,77 @@ class Identity:
         with self._database.read() as tx:
             return _page(lambda size: self._store.users(tx, size, after), limit, lambda user: user.name)
 
+    # People that a provider vouches for -----------------------------------------------------------------------
+
+    def sign_in_as(self, person: Vouched) -> IssuedToken:
+        """Make a token for a browser's session, for the user that a person is here; `end_session` revokes it.
+
+        The first time makes the user. Raises Conflict where somebody else has that name, Refused where there is none.
+        """
+        with self._database.read() as tx:
+            found = self._store.vouched_user(tx, person.issuer, person.subject)
+        name = found or self._welcome(person)
+        return self.new_token(self.principal(name, door="web"), expires=_SESSION, session=True)
+
+    def end_session(self, caller: Principal) -> None:
+        """Revoke the caller's token where it was made for a browser's session; any other stays."""
+        with self._database.read() as tx:
+            ends = caller.token is not None and self._store.is_session(tx, caller.token)
+        if ends and caller.token:
+            self.revoke_token(caller, caller.token)
+
+    def secret(self, purpose: str) -> bytes:
+        """Give a secret of this mesh, another one for each purpose: to sign what a browser keeps."""
+        return self._signer.secret(purpose)
+
+    def link_user(self, caller: Principal, name: str, subject: str, issuer: str | None = None) -> LinkedUser:
+        """Make a user of ours whom a provider's subject signs in as, in the place of whom it was; for administrators.
+
+        Raises NotFound, Refused without a subject or a provider.
+        """
+        issuer = issuer or self._issuer
+        with self._audit.write(caller, "user.link", f"{name} {issuer} {subject}") as tx:
+            self._policy.require(caller, Action.MANAGE_USERS)
+            if not issuer:
+                raise Refused("No provider vouches for people here.", help="Set oidc.issuer; see docs/sign-in.md.")
+            if not subject:
+                raise Refused("A subject is what the provider calls a person, and is not empty.")
+            user = self._user(tx, name)
+            self._store.link_user(tx, user.name, issuer, subject, self._now(), caller.user)
+            return LinkedUser(user.name, user.teams, user.admin, issuer, subject)
+
+    def _welcome(self, person: Vouched) -> str:
+        """Make a user of a person who comes for the first time."""
+        name = user_name_of(person)
+        told = f"{name or '-'} {person.issuer} {person.subject}"
+        with self._audit.write(Principal(_STRANGER, door="web"), "user.vouched", told) as tx:
+            found = self._store.vouched_user(tx, person.issuer, person.subject)
+            if found:
+                return found  # they came by two tabs at once
+            if name is None:
+                raise Refused(
+                    "Your provider tells neither a user name nor a verified e-mail address that makes a name here.",
+                    help=f"Send this to an administrator: thinmesh user link NAME {shlex.quote(person.subject)}",
+                )
+            if not self._store.add_user(tx, name, False, self._now()):
+                raise Conflict(
+                    f"There is a user {name} already, and nobody has said that it is you.",
+                    help="Where it is, send this to an administrator:"
+                    f" thinmesh user link {name} {shlex.quote(person.subject)}",
+                )
+            self._store.link_user(tx, name, person.issuer, person.subject, self._now(), name)
+            return name
+
     # Tokens ---------------------------------------------------------------------------------------------------
 
     def new_token(
-        self, caller: Principal, user: str | None = None, expires: str = "P90D", scope: str = "write"
+        self,
+        caller: Principal,
+        user: str | None = None,
+        expires: str = "P90D",
+        scope: str = "write",
+        *,
+        session: bool = False,
     ) -> IssuedToken:
         """Make a token for the caller; an administrator makes one for anybody. It is shown this once.
 
@@ -244,6 +318,8 @@ class Identity:
                 created_by=caller.user,
             )
             self._store.add_token(tx, facts)
+            if session:
+                self._store.add_session(tx, facts.id)
             claims = Claims(facts.id, name, scope, int(now.timestamp()), int(end.timestamp()))
             return IssuedToken(facts.id, self._signer.sign(claims), name, scope, facts.expires, end < wanted)
 
@@ -293,9 +369,14 @@ class Identity:
         return True
 
     def _end_of(self, tx: Transaction, caller: Principal) -> datetime | None:
-        """Give the end of the token that asks, which none that it makes outlives; none where there is no such end."""
+        """Give the latest end of what a caller's token makes: its own, but for a session's; or nothing."""
         asking = self._store.token(tx, caller.token) if caller.token and not caller.administers else None
-        return time_of_text(asking.expires) if asking else None
+        if asking is None:
+            return None
+        if self._store.is_session(tx, asking.id):
+            # A person was there a moment ago, and has no other token to make one with for git.
+            return self._clock().replace(microsecond=0) + _MADE_IN_SESSION
+        return time_of_text(asking.expires)
 
     def _may_repeat(self, tx: Transaction, caller: Principal, team: Team, domains: Collection[str]) -> bool:
         """Tell whether the caller could have asked for this before: the team's own people, or who let it in."""

@@ -70,8 +70,13 @@ def fault_of_user(name: object) -> str | None:
 def fault_of_user_shape(name: object) -> str:
     """Say how a user's name is written, where this one is not."""
     rule = "must be small letters, digits and . _ @ + -, 127 at most, with a letter or digit first"
-    legal = _NO_USER.sub(".", name.strip().lower()).strip("._@+-") if isinstance(name, str) else ""
+    legal = legal_user(name) if isinstance(name, str) else ""
     return f"{name!r} {rule}" + (f": write {legal}" if USER.fullmatch(legal) else "")
+
+
+def legal_user(text: str) -> str:
+    """Make a user name of any text, as far as that can be: lower case, with `.` for what no name holds."""
+    return _NO_USER.sub(".", text.strip().lower()).strip("._@+-")
 
 
 def nearest(name: str, known: Iterable[str], likeness: float = 0.6) -> str | None:

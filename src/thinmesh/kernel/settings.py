@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from .clock import duration
 from .errors import Example, Malformed, Refused, Violation
 from .names import nearest
 
 PREFIX = "THINMESH_"
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _UNITS = {
     "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12, "kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40
 }  # fmt: skip
@@ -145,6 +147,30 @@ def revealed(value: str) -> str:
         ) from error
 
 
+def provider_address(value: object) -> str:
+    """Read an address of https, or of http on this machine, without a user, a query or a fragment. Raises Unfit."""
+    found = text(value)
+    if found and not is_safe_address(found):
+        raise Unfit("an https address, or an http one on this machine, without a query")
+    return found
+
+
+def is_safe_address(address: str, query: bool = False) -> bool:
+    """Tell whether what is sent to an address cannot be read on its way: https, or http that stays on this machine.
+
+    One that names a user or a fragment is none, nor, unless `query` is set, one with a query.
+    """
+    try:
+        parts = urlsplit(address)
+        host, port = parts.hostname or "", parts.port  # a port that is none raises
+    except ValueError:
+        return False
+    plain = address.isascii() and address.isprintable() and " " not in address and "\\" not in address
+    bare = "@" not in parts.netloc and not parts.fragment and (query or not parts.query)
+    known = parts.scheme == "https" or (parts.scheme == "http" and host in LOOPBACK)
+    return plain and bare and known and bool(host) and port != 0
+
+
 def whole_number(value: object, expected: str) -> int:
     """Read a whole number that is not negative. Raises Unfit, with what is expected."""
     if isinstance(value, str) and re.fullmatch(r"[0-9]{1,18}", value.strip()):
@@ -222,6 +248,19 @@ class Datahub:
 
 
 @dataclass(frozen=True, slots=True)
+class Oidc:
+    """Signing in to the pages by an OpenID provider; needs `server.url` (`docs/sign-in.md`)."""
+
+    issuer: str = _setting(
+        "", provider_address, "The provider's issuer, as its discovery document writes it; empty: none."
+    )
+    client_id: str = _setting("", text, "What the provider calls this mesh.")
+    client_secret_file: str = _setting(
+        "", text, "A file with the secret that the provider gave, under the home or absolute; empty: a public client."
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All settings, by section."""
 
@@ -229,9 +268,10 @@ class Settings:
     git: Git = field(default_factory=Git)
     query: Query = field(default_factory=Query)
     datahub: Datahub = field(default_factory=Datahub)
+    oidc: Oidc = field(default_factory=Oidc)
 
 
-SECTIONS: Mapping[str, type] = {"server": Server, "git": Git, "query": Query, "datahub": Datahub}
+SECTIONS: Mapping[str, type] = {"server": Server, "git": Git, "query": Query, "datahub": Datahub, "oidc": Oidc}
 
 
 def load_settings(
@@ -256,16 +296,33 @@ def load_settings(
             said = "" if setting.metadata["read"] is secret else f", not {given.value!r}"
             message = f"{given.section}.{given.key} must be {error}{said}"
             faults.append(_fault(message, "value", given.source, given.line))
-    if faults:
-        first = faults[0]
-        place = ":".join(str(part) for part in (first.file, *(each.line for each in first.examples)) if part)
-        told = f"The settings are wrong: {place}: {first.message}"
-        raise Refused(
-            told if told.endswith("?") else f"{told}.",
-            help="Correct the settings that are listed; `docs/reference/settings.md` has all of them.",
-            violations=faults,
-        )
-    return Settings(**{section: kind(**values[section]) for section, kind in SECTIONS.items()})
+    _refuse(faults)
+    found = Settings(**{section: kind(**values[section]) for section, kind in SECTIONS.items()})
+    _refuse([_fault(message, "value", None, None) for message in _missing_for_oidc(found)])
+    return found
+
+
+def _missing_for_oidc(found: Settings) -> Iterator[str]:
+    """Name what signing in by a provider needs beside its issuer: it must not fail at the first who tries."""
+    if found.oidc.issuer and not found.oidc.client_id:
+        yield "oidc.client_id must be set where oidc.issuer is: what the provider calls this mesh"
+    if found.oidc.issuer and not found.server.url:
+        yield "server.url must be set where oidc.issuer is: the provider sends people back to it"
+    elif found.oidc.issuer and not is_safe_address(found.server.url):
+        yield f"server.url must be an https address, or an http one on this machine, not {found.server.url!r}"
+
+
+def _refuse(faults: Sequence[Violation]) -> None:
+    if not faults:
+        return
+    first = faults[0]
+    place = ":".join(str(part) for part in (first.file, *(each.line for each in first.examples)) if part)
+    told = ": ".join(part for part in ("The settings are wrong", place, first.message) if part)
+    raise Refused(
+        told if told.endswith("?") else f"{told}.",
+        help="Correct the settings that are listed; `docs/reference/settings.md` has all of them.",
+        violations=faults,
+    )
 
 
 def settings_file() -> str:
@@ -361,7 +418,7 @@ def _near(name: str, known: Mapping[str, Any]) -> str:
     return f"; did you mean {near}?" if near else f"; there are {', '.join(known)}"
 
 
-def _fault(message: str, rule: str, source: str, line: int | None) -> Violation:
+def _fault(message: str, rule: str, source: str | None, line: int | None) -> Violation:
     return Violation(message, rule, file=source, examples=(Example(line),) if line else ())
 
 

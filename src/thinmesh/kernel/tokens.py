@@ -97,6 +97,16 @@ class Signer:
         """Give the public key as a JSON Web Key Set (RFC 7517), for engines that check tokens themselves."""
         return {"keys": [{**self._public_numbers, "alg": "RS256", "use": "sig", "kid": self._kid}]}
 
+    def secret(self, purpose: str) -> bytes:
+        """Derive a secret of 32 bytes from the key, another one for each purpose (HKDF, RFC 5869)."""
+        from cryptography.hazmat.primitives import hashes, serialization
+        from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+        key = self._private.private_bytes(
+            serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        return HKDF(hashes.SHA256(), 32, salt=None, info=f"thinmesh {purpose}".encode()).derive(key)
+
     def _read(self, token: str) -> Claims:
         import jwt
 

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from thinmesh.adapters.sql.audit import SqlAuditStore
-from thinmesh.adapters.sql.identity import IDENTITY_SCHEMA, SqlIdentityStore
+from thinmesh.adapters.sql.identity import SqlIdentityStore
 from thinmesh.adapters.sql.index import INDEX_SCHEMA
 from thinmesh.adapters.sql.schema import STORES, migrate
 from thinmesh.adapters.sql.sqlite import SqliteDatabase
@@ -46,7 +46,7 @@ FORGERIES = {
         ["DELETE FROM audit"],
     ],
 }
-SCHEMA = {"index": ((1, INDEX_SCHEMA),), "identity": ((1, IDENTITY_SCHEMA),), "audit": STORES["audit"]}
+SCHEMA = {"index": ((1, INDEX_SCHEMA),), "identity": STORES["identity"], "audit": STORES["audit"]}
 
 
 class Time:

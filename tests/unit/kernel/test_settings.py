@@ -168,3 +168,50 @@ def test_a_secret_is_shown_nowhere_and_may_lie_in_a_file(tmp_path):
 def test_the_address_of_a_catalog_is_a_plain_url(url):
     with pytest.raises(Refused):
         load_settings(None, {"THINMESH_DATAHUB__URL": url})
+
+
+OIDC = {
+    "THINMESH_OIDC__ISSUER": "https://login.example.org/realms/mesh",
+    "THINMESH_OIDC__CLIENT_ID": "mesh",
+    "THINMESH_SERVER__URL": "https://mesh.example.org",
+}
+
+
+def test_a_provider_needs_an_issuer_a_client_and_the_address_to_come_back_to():
+    found = load_settings(None, OIDC)
+    assert (found.oidc.issuer, found.oidc.client_secret_file) == (OIDC["THINMESH_OIDC__ISSUER"], "")
+    for variable, told in (
+        ("THINMESH_OIDC__CLIENT_ID", "oidc.client_id must be set"),
+        ("THINMESH_SERVER__URL", "server.url must be set"),
+    ):
+        with pytest.raises(Refused, match=told):
+            load_settings(None, {name: value for name, value in OIDC.items() if name != variable})
+    with pytest.raises(Refused, match=r"server\.url must be an https address"):
+        load_settings(None, OIDC | {"THINMESH_SERVER__URL": "http://mesh.example.org"})
+
+
+@pytest.mark.parametrize(
+    "issuer",
+    [
+        "http://login.example.org",
+        "login.example.org",
+        "ftp://127.0.0.1",
+        "https://",
+        "https://user:secret@login.example.org",
+        "https://login.example.org/?tenant=1",
+        "https://login.example.org/#x",
+        "https://login.example.org:99999",
+        "https://[::1",
+        "https://lögin.example.org",
+        "http://127.0.0.1.example.org",
+        "http://localhost@example.org",
+    ],
+)
+def test_what_is_no_issuer(issuer):
+    with pytest.raises(Refused, match=r"oidc\.issuer must be an https address"):
+        load_settings(None, OIDC | {"THINMESH_OIDC__ISSUER": issuer})
+
+
+@pytest.mark.parametrize("issuer", ["http://127.0.0.1:9000", "http://localhost:9000/realms/a", "http://[::1]:9000"])
+def test_a_provider_on_this_machine_needs_no_tls(issuer):
+    assert load_settings(None, OIDC | {"THINMESH_OIDC__ISSUER": issuer}).oidc.issuer == issuer

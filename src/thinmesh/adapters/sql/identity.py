@@ -26,6 +26,14 @@ IDENTITY_SCHEMA = (
     "CREATE INDEX tokens_by_user ON tokens (user_name, created, id)",
 )
 
+# Who a provider vouches for, and the tokens that browsers got for that: signing out revokes those.
+VOUCHED_SCHEMA = (
+    """CREATE TABLE vouched_users (
+        issuer TEXT NOT NULL, subject TEXT NOT NULL, user_name TEXT NOT NULL REFERENCES users (name),
+        linked TEXT NOT NULL, linked_by TEXT NOT NULL, PRIMARY KEY (issuer, subject))""",
+    "CREATE TABLE sessions (token TEXT PRIMARY KEY REFERENCES tokens (id))",
+)
+
 # A team that owns a product works in its domain; the index knows. One look-up for each owner, however many products.
 _OWNERS = """WITH RECURSIVE owners (owner) AS (
     SELECT MIN(owner) FROM products WHERE domain = :domain
@@ -72,6 +80,24 @@ class SqlIdentityStore:
                 "INSERT INTO users (name, admin, created) VALUES (:name, :admin, :at) ON CONFLICT (name) DO NOTHING",
                 {"name": name, "admin": int(admin), "at": at},
             )
+        )
+
+    def vouched_user(self, tx: Transaction, issuer: str, subject: str) -> str | None:
+        """Give the user that a provider's subject is here."""
+        row = tx.one(
+            "SELECT user_name FROM vouched_users WHERE issuer = :issuer AND subject = :subject",
+            {"issuer": issuer, "subject": subject},
+        )
+        return row["user_name"] if row else None
+
+    def link_user(self, tx: Transaction, user: str, issuer: str, subject: str, at: str, by: str) -> None:
+        """Make a provider's subject a user here, in the place of whom it was before."""
+        tx.execute(
+            """INSERT INTO vouched_users (issuer, subject, user_name, linked, linked_by)
+               VALUES (:issuer, :subject, :user, :at, :by)
+               ON CONFLICT (issuer, subject) DO UPDATE
+               SET user_name = excluded.user_name, linked = excluded.linked, linked_by = excluded.linked_by""",
+            {"issuer": issuer, "subject": subject, "user": user, "at": at, "by": by},
         )
 
     def team(self, tx: Transaction, name: str) -> Team | None:
@@ -156,6 +182,14 @@ class SqlIdentityStore:
         """Find a token by its id."""
         row = tx.one(f"{_TOKEN} WHERE id = :id", {"id": id})
         return _token(row) if row else None
+
+    def add_session(self, tx: Transaction, token: str) -> None:
+        """Mark a token as one that lives as long as a browser's session."""
+        tx.execute("INSERT INTO sessions (token) VALUES (:token)", {"token": token})
+
+    def is_session(self, tx: Transaction, token: str) -> bool:
+        """Tell whether a token was made for a browser's session."""
+        return tx.one("SELECT 1 FROM sessions WHERE token = :token", {"token": token}) is not None
 
     def bearer(self, tx: Transaction, id: str) -> tuple[TokenFacts, User] | None:
         """Find a token and the user it belongs to, in one statement: every signed-in request asks."""

@@ -16,7 +16,7 @@ from .audit import AUDIT_HEAD_SCHEMA, AUDIT_SCHEMA
 from .deliveries import DELIVERIES_SCHEMA
 from .exchange import EXCHANGE_SCHEMA
 from .idempotency import IDEMPOTENCY_SCHEMA
-from .identity import IDENTITY_SCHEMA
+from .identity import IDENTITY_SCHEMA, VOUCHED_SCHEMA
 from .index import INDEX_ODPS_SCHEMA, INDEX_SCHEMA, INDEX_TAGS_SCHEMA, INPUTS_SCHEMA
 from .operations import OPERATIONS_SCHEMA
 from .pointers import POINTERS_SCHEMA
@@ -30,7 +30,7 @@ STORES: Mapping[str, Steps] = {
     "warehouse": ((1, POINTERS_SCHEMA),),
     "deliveries": ((1, DELIVERIES_SCHEMA),),
     "statements": ((1, STATEMENTS_SCHEMA), (2, READS_SCHEMA)),
-    "identity": ((1, IDENTITY_SCHEMA),),
+    "identity": ((1, IDENTITY_SCHEMA), (2, VOUCHED_SCHEMA)),
     "exchange": ((1, EXCHANGE_SCHEMA),),
     "audit": ((1, AUDIT_SCHEMA), (2, AUDIT_HEAD_SCHEMA)),
     "idempotency": ((1, IDEMPOTENCY_SCHEMA),),

@@ -12,7 +12,7 @@ NEWEST: Mapping[str, int] = {
     "warehouse": 1,
     "deliveries": 1,
     "statements": 2,
-    "identity": 1,
+    "identity": 2,
     "exchange": 1,
     "audit": 2,
     "idempotency": 1,

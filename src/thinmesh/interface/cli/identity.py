@@ -126,6 +126,20 @@ def list_users(door: Door, limit: int | None, cursor: str | None) -> None:
         door.show(session.users(limit, cursor), _users)
 
 
+@command("link")
+@click.argument("name")
+@click.argument("subject")
+@click.option("--issuer", metavar="URL", help="Who vouches for them; else the provider of `oidc.issuer`.")
+def link_user(door: Door, name: str, subject: str, issuer: str | None) -> None:
+    """Let a person whom an OpenID provider vouches for sign in as a user; for administrators."""
+    with door.session() as session:
+        door.show(session.link_user(name, subject, issuer), _linked)
+
+
+def _linked(found: Any) -> str:
+    return output.facts([("user", found["name"]), ("subject", found["subject"]), ("vouched for by", found["issuer"])])
+
+
 def _user(door: Door, found: Any) -> str:
     known = output.facts(
         [("user", found["name"]), ("teams", found["teams"]), ("administrator", "yes" if found["admin"] else None)]
@@ -143,6 +157,7 @@ def _users(found: Any) -> str:
 
 user_command.add_command(add_user)
 user_command.add_command(list_users)
+user_command.add_command(link_user)
 
 
 # Tokens ---------------------------------------------------------------------------------------------------------

@@ -90,6 +90,11 @@ class LocalSession:
         with self._writing() as (platform, caller):
             return _document(platform.identity.add_user(caller, name, tuple(teams), admin))
 
+    def link_user(self, name: str, subject: str, issuer: str | None = None) -> Document:
+        """Make a person whom a provider vouches for sign in as a user."""
+        with self._writing() as (platform, caller):
+            return _document(platform.identity.link_user(caller, name, subject, issuer))
+
     def tokens(self, user: str | None = None, limit: int | None = None, cursor: str | None = None) -> Document:
         """List tokens."""
         with self._reading() as (platform, caller):

@@ -82,6 +82,10 @@ class RemoteSession:
         """Add a user."""
         return self._post("/identity/v1/users", {"name": name, "teams": list(teams), "admin": admin})
 
+    def link_user(self, name: str, subject: str, issuer: str | None = None) -> Document:
+        """Make a person whom a provider vouches for sign in as a user."""
+        return self._post(f"/identity/v1/users/{_part(name)}/links", {"subject": subject, "issuer": issuer})
+
     def tokens(self, user: str | None = None, limit: int | None = None, cursor: str | None = None) -> Document:
         """List tokens."""
         return self._get("/identity/v1/tokens", user=user, limit=limit, cursor=cursor)

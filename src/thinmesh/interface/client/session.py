@@ -52,6 +52,9 @@ class Session(Protocol):
     def add_user(self, name: str, teams: Sequence[str], admin: bool) -> Document:
         """Add a user."""
 
+    def link_user(self, name: str, subject: str, issuer: str | None) -> Document:
+        """Make a person whom a provider vouches for sign in as a user."""
+
     def tokens(self, user: str | None, limit: int | None, cursor: str | None) -> Document:
         """List tokens."""
 

@@ -63,6 +63,12 @@ def add_user(platform: ThePlatform, caller: Caller, user: schemas.NewUser) -> Re
     return json_reply(platform.identity.add_user(caller, user.name, tuple(user.teams), user.admin), 201)
 
 
+@router.post("/users/{user}/links", dependencies=[KEYED], responses=answers(*WRITE, _200=schemas.LinkedUser))
+def link_user(platform: ThePlatform, caller: Caller, user: str, link: schemas.Link) -> Response:
+    """Make a person whom an OpenID provider vouches for sign in as this user."""
+    return json_reply(platform.identity.link_user(caller, user, link.subject, link.issuer))
+
+
 @router.get("/tokens", responses=answers(*READ, _200=schemas.Tokens))
 def list_tokens(
     platform: ThePlatform,

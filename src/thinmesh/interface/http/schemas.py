@@ -153,6 +153,20 @@ class Users(Reply):
     next: str | None
 
 
+class Link(Body):
+    """A person as an OpenID provider knows them; the provider that is set up here, unless another is named."""
+
+    subject: Annotated[Text, Field(min_length=1, max_length=255, description="`sub` of their ID tokens.")]
+    issuer: Annotated[Text, Field(max_length=1000)] | None = None
+
+
+class LinkedUser(User):
+    """A user, and who signs in as them from now on."""
+
+    issuer: str
+    subject: str
+
+
 class NewToken(Body):
     """A token to make; for oneself where no user is named."""
 

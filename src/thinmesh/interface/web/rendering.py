@@ -37,9 +37,9 @@ _SIZES = ("bytes", "kB", "MB", "GB", "TB")
 
 
 class Rendering:
-    """The templates, with the words they may use."""
+    """The templates, with the words they may use; `provider` is who else signs people in, by name."""
 
-    def __init__(self) -> None:
+    def __init__(self, provider: str = "") -> None:
         self._environment = Environment(
             loader=PackageLoader(__package__),
             autoescape=True,
@@ -48,7 +48,7 @@ class Rendering:
             lstrip_blocks=True,
             auto_reload=False,
         )
-        self._environment.globals |= {"asset": assets.address_of}
+        self._environment.globals |= {"asset": assets.address_of, "provider": provider}
         self._environment.filters |= _FILTERS
 
     def response(self, request: Request, template: str, status: int = 200, **values: Any) -> Response:

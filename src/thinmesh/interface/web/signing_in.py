@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -13,6 +14,7 @@ from thinmesh.kernel.errors import MeshError, NotSignedIn
 
 from . import session
 from .visit import Site, local, read_form
+from .vouched import Vouching
 
 # What was typed into a form whose session had ended comes along under these names, and is sent again afterwards.
 TYPED = "typed."
@@ -38,7 +40,8 @@ def routes(site: Site) -> list[Route]:
         form = await read_form(request)
         return await run_in_threadpool(_sign_in, site, request, form)
 
-    async def sign_out(_: Request) -> Response:
+    async def sign_out(request: Request) -> Response:
+        await run_in_threadpool(_end, site, request)
         response = RedirectResponse("/sign-in", 303)
         session.end(response, secure=site.secure)
         return response
@@ -47,6 +50,7 @@ def routes(site: Site) -> list[Route]:
         Route("/sign-in", guarded(ask), methods=["GET"]),
         Route("/sign-in", guarded(sign_in), methods=["POST"]),
         Route("/sign-out", guarded(sign_out), methods=["POST"]),
+        *Vouching(site, _ask).routes(),
     ]
 
 
@@ -56,8 +60,17 @@ def _ask(site: Site, request: Request, status: int = 200, **values: object) -> R
     )
 
 
+def _end(site: Site, request: Request) -> None:
+    """End the session for good where it is one of a provider's; a token that was typed lives on elsewhere."""
+    with suppress(NotSignedIn):
+        caller = site.platform.identity.authenticate(request.cookies.get(session.COOKIE, ""), "web")
+        site.platform.identity.end_session(caller)
+
+
 def _sign_in(site: Site, request: Request, form: Mapping[str, str]) -> Response:
     token, next = form.get("token", "").strip(), local(form.get("next", "/"))
+    # Who has signed in by a provider in another tab goes on with that.
+    token = token or request.cookies.get(session.COOKIE, "")
     typed = {name.removeprefix(TYPED): value for name, value in form.items() if name.startswith(TYPED)}
     try:
         caller = site.platform.identity.authenticate(token, "web")

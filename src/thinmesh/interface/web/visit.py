@@ -95,7 +95,8 @@ class Site:
     def __init__(self, platform: Platform, rates: Rates) -> None:
         self.platform = platform
         self.rates = rates
-        self.rendering = Rendering()
+        provider = platform.provider
+        self.rendering = Rendering(provider.host if provider else "")
 
     @property
     def secure(self) -> bool:

@@ -57,6 +57,11 @@
   // A session that ended in the middle of something: sign in here, and the same request goes again.
   const dialog = document.getElementById("sign-in-again");
   let again = null;
+  function goOn() {
+    again?.();
+    again = null;
+    dialog.close();
+  }
   document.addEventListener("htmx:responseError", (event) => {
     const status = event.detail.xhr.status;
     if (status === 401 && dialog) {
@@ -76,11 +81,10 @@
     fault.textContent = fault.hidden ? "" : "The token is not valid here.";
     if (fault.hidden) {
       form.reset();
-      again?.();
-      again = null;
-      dialog.close();
+      goOn();
     }
   });
+  dialog?.querySelector("[data-again]")?.addEventListener("click", goOn);
   // The same for pages with scripts of their own: they are told whether somebody signed in.
   document.addEventListener("pages:session-ended", (event) => {
     again = () => event.detail(true);

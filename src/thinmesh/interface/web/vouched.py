@@ -1,0 +1,109 @@
+"""`/sign-in/oidc` and its `/callback`: to the provider that vouches for people, and back with a session."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from functools import cached_property
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from thinmesh.kernel.errors import Malformed, MeshError, NotSignedIn, Temporary
+from thinmesh.kernel.vouching import RETURN, Provider
+
+from . import begun, session
+from .visit import Site, local
+
+# Sign-ins that wait for the provider: one that is slow holds up no more than these.
+_WAITING = 50
+_HEADERS = {"Cache-Control": "no-store"}
+
+
+class Vouching:
+    """The two routes; there are none where no provider is set up."""
+
+    def __init__(self, site: Site, ask: Callable[..., Response]) -> None:
+        self._site = site
+        self._ask = ask
+        self._waiting = 0
+
+    def routes(self) -> list[Route]:
+        """Make the routes."""
+        provider = self._site.platform.provider
+        if provider is None:
+            return []
+
+        async def begin(request: Request) -> Response:
+            return await self._answer(request, self._begin, provider)
+
+        async def finish(request: Request) -> Response:
+            response = await self._answer(request, self._finish, provider)
+            begun.forget(response, request.query_params.get("state", ""), secure=self._site.secure)
+            return response
+
+        return [Route(begun.PATH, begin, methods=["GET"]), Route(RETURN, finish, methods=["GET"])]
+
+    async def _answer(
+        self, request: Request, answer: Callable[[Request, Provider], Awaitable[Response]], provider: Provider
+    ) -> Response:
+        """Answer, or tell on the page for signing in what is wrong: there people try again, or take a token."""
+        next = "/"
+        try:
+            self._site.rates.anonymous(request.scope)
+            next = self._next(request)
+            if self._waiting >= _WAITING:
+                raise Temporary(f"Too many people wait for {provider.host}.")
+            self._waiting += 1
+            try:
+                return await answer(request, provider)
+            except NotSignedIn as error:
+                self._site.rates.failed(request.scope, error)
+                raise
+            finally:
+                self._waiting -= 1
+        except MeshError as error:
+            return self._ask(self._site, request, error.status, next=next, told=f"{error.detail} {error.help}")
+
+    def _next(self, request: Request) -> str:
+        """Give the page that the person wanted, before and after they were sent away."""
+        found = begun.kept(request, request.query_params.get("state", ""), self._secret)
+        return local(found.next if found else request.query_params.get("next", "/"))
+
+    async def _begin(self, request: Request, provider: Provider) -> Response:
+        next = self._next(request)
+        if request.headers.get("sec-fetch-site", "none") not in {"same-origin", "none"}:
+            # Another site must not sign anybody in, not even as themselves.
+            return self._ask(self._site, request, next=next)
+        made = begun.begin(next)
+        response = RedirectResponse(await provider.question(made.asked), 303, _HEADERS)
+        begun.keep(request, response, made, self._secret, secure=self._site.secure)
+        return response
+
+    async def _finish(self, request: Request, provider: Provider) -> Response:
+        given = request.query_params
+        found = begun.kept(request, given.get("state", ""), self._secret)
+        if found is None:
+            raise Malformed(
+                "This sign-in was not begun in this browser, or too long ago.", help="Begin it again from this page."
+            )
+        if "error" in given or not given.get("code"):
+            raise Malformed(_refusal(given.get("error", ""), provider), help="Try again, or sign in with a token.")
+        person = await provider.answer(found.asked, given["code"], given.get("iss"))
+        identity = self._site.platform.identity
+        made = await run_in_threadpool(identity.sign_in_as, person)
+        response = RedirectResponse(local(found.next), 303, _HEADERS)
+        session.begin(response, made.token, secure=self._site.secure)
+        return response
+
+    @cached_property
+    def _secret(self) -> bytes:
+        return self._site.platform.identity.secret("sign-in by a provider")
+
+
+def _refusal(error: str, provider: Provider) -> str:
+    """Say why a provider sent somebody back without a code; anybody may have written the words in the address."""
+    if error == "access_denied":
+        return f"{provider.host} did not let you in, or you did not want to be."
+    return f"{provider.host} could not sign you in."
