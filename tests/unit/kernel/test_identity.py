@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 import jwt
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from thinmesh.adapters.sql.audit import SqlAuditStore
@@ -492,6 +492,7 @@ class TestTokens:
         signer = Signer(keys)
         deep = base64.urlsafe_b64encode(b"[" * 1400).decode().rstrip("=")
 
+        @settings(deadline=None)  # the first one loads the library
         @given(st.text(max_size=40) | st.from_regex(r"[\w-]{1,20}\.[\w-]{1,20}\.[\w-]{1,20}", fullmatch=True))
         def check(token):
             with pytest.raises(NotSignedIn) as raised:
