@@ -15,7 +15,7 @@ from thinmesh.kernel.page import DEFAULT_LIMIT, MAX_LIMIT
 from . import problems
 
 JSON = "application/json"
-_DOCUMENTS = frozenset({JSON, "application/yaml"})
+_DOCUMENTS = frozenset({JSON, "application/yaml", "application/ld+json"})
 
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="How many at once.")]
 Cursor = Annotated[str | None, Query(max_length=2000, description="`next` of the page before.")]
