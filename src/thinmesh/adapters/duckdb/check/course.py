@@ -54,6 +54,8 @@ class _Run:
     widened: tuple[str, ...] = ()
     restaged: list[tuple[str, Path, int]] = field(default_factory=list)
     suggested: tuple[str, ...] = ()
+    # Those of the suggested of which the rows that were looked at are all, and hold no value twice.
+    once: frozenset[str] = frozenset()
 
     @property
     def complete(self) -> bool:
@@ -153,15 +155,26 @@ class Check:
             self._restage(run, run.table, found)
         run.table, run.widened = found.table, found.widened
         if not run.widened:
-            first = surveys[0].fields
-            run.suggested = tuple(
+            self._suggest(run, run.table, surveys)
+
+    def _suggest(self, run: _Run, table: Table, surveys: Sequence[Survey]) -> None:
+        """Take for keys what repeats nothing in the first rows; `_over_rows` looks at the others."""
+        first = surveys[0].fields
+        likely = [
+            column
+            for column in table.columns
+            if column.required
+            and column.logical_type in _KEY_TYPES
+            and column.header in first
+            and first[column.header].distinct
+        ][:_KEYS_SHOWN]
+        run.suggested = tuple(column.name for column in likely)
+        if len(surveys) == 1 and not run.input.present:
+            run.once = frozenset(
                 column.name
-                for column in run.table.columns
-                if column.required
-                and column.logical_type in _KEY_TYPES
-                and column.header in first
-                and first[column.header].distinct
-            )[:_KEYS_SHOWN]
+                for column in likely
+                if first[column.header].once and first[column.header].kind == column.logical_type
+            )
 
     def _wide(self, run: _Run, surveys: Sequence[Survey]) -> list[str]:
         """Name the columns whose rows that stay hold integers beyond 2^53, where these would become numbers."""
@@ -251,7 +264,7 @@ class Check:
         if not run.input.present:
             self._dangling(run.stored)
         self._metrics(run.stored)
-        run.suggested = tuple(name for name in run.suggested if not self._repeats(run.stored, name))
+        run.suggested = tuple(name for name in run.suggested if name in run.once or not self._repeats(run.stored, name))
 
     def _metrics(self, stored: Stored) -> None:
         broken: list[Violation] = []

@@ -98,6 +98,19 @@ class CsvSource:
         wanted = ", ".join(f"f{n}" for n in fields) if fields else "*"
         return f"SELECT {wanted} FROM read_csv({literal(str(self._path))}, columns = {{{columns}}}, {self._options()})"
 
+    def plain_rows(self, most: int) -> list[tuple[str | None, ...]] | None:
+        """Give all records as texts, as `relation` does, where they are few and their form leaves nothing to a reader.
+
+        None where they are more than `most`, or a quote, an odd line end or a fault of the structure may be in them.
+        """
+        found = self.scan
+        plain = not (self.normalised or self.doubtful or found.quotes or found.crlf or found.blank)
+        if not plain or found.size > len(found.head) or self.records > most:
+            return None
+        lines = found.head.decode("utf-8-sig").removesuffix("\n").split("\n")[1:]
+        rows = [tuple(value or None for value in line.split(",")) for line in lines]
+        return rows if {len(row) for row in rows} <= {len(self.header.names)} else None
+
     def _options(self) -> str:
         longest = max(self.scan.longest, self.normalised.longest if self.normalised else 0)
         options = (

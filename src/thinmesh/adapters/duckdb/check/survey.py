@@ -2,7 +2,8 @@
 
 A sample rules out kinds early; one pass over all rows confirms what is left; only fields that it refutes are
 looked at again, for all kinds. The values of many fields are judged as one column beside their field's number: DuckDB
-plans a condition per field in 5 to 20 ms, which a wide file pays a thousand times.
+plans a condition per field in 5 to 20 ms, which a wide file pays a thousand times. Integers, texts and fields without a
+value are told without a statement where the first rows are all that there are.
 """
 
 from __future__ import annotations
@@ -82,7 +83,8 @@ class Found:
     """What is known of one field: `kind` is None where it has no value but null tokens.
 
     `empty` counts fields without a value, `marked` those with a null token; `distinct` is False once a value was
-    seen twice; `wide` tells that an integer lies beyond 2^53.
+    seen twice, `once` True where all were looked at and none comes twice; `wide` tells that an integer lies beyond
+    2^53.
     """
 
     kind: str | None
@@ -92,11 +94,25 @@ class Found:
     distinct: bool = True
     decimal: tuple[int, int] | None = None
     wide: bool = False
+    once: bool = False
 
     @property
     def nulls(self) -> int:
         """Count the rows without a value: in a text a null token is a value."""
         return self.empty + (0 if self.kind == "string" else self.marked)
+
+
+@dataclass(frozen=True, slots=True)
+class _First:
+    """What the first rows tell: the fields that hold no value twice in them, and the kind of some.
+
+    `found` are the fields that need no further look, where these `rows` are all.
+    """
+
+    rows: int
+    distinct: set[int]
+    kinds: Mapping[int, str]
+    found: Mapping[int, Found]
 
 
 @dataclass(slots=True)
@@ -121,14 +137,18 @@ def survey(connection: Connection, source: CsvSource) -> Survey:
 
 def _survey(connection: Connection, source: CsvSource) -> Survey:
     width = len(source.header.names)
-    result = Survey()
-    distinct, plain = _first_rows(connection, source.relation(), width)
-    for first in range(0, width, _AT_ONCE):
-        fields = range(first, min(first + _AT_ONCE, width))
-        result.rows, found = _judge(connection, source.relation(fields), fields, plain)
+    first = _first_rows(connection, source, width)
+    result = Survey(first.rows)
+    for start in range(0, width, _AT_ONCE):
+        fields = range(start, min(start + _AT_ONCE, width))
+        found: dict[int, Found | None] = {n: first.found[n] for n in fields if n in first.found}
+        asked = [n for n in fields if n not in found]
+        if asked:
+            result.rows, judged = _judge(connection, source.relation(asked), asked, first.kinds)
+            found |= judged
         for n in fields:
             one = found[n] or Found("string")
-            one.distinct = n in distinct
+            one.distinct = n in first.distinct
             result.fields.setdefault(source.header.names[n], one)
     return result
 
@@ -178,19 +198,44 @@ def _guess(counts: tuple[int, int, dict[str, int]]) -> str | None:
     return next((kind for kind, count in failing.items() if not count), "string") if others else _MARKED
 
 
-def _first_rows(connection: Connection, relation: str, width: int) -> tuple[set[int], dict[int, str]]:
-    """Give the fields that hold no value twice in the first rows, and the kind of those of which these tell it.
-
-    The rows tell kinds where they are as many as a sample, or all.
-    """
+def _first_rows(connection: Connection, source: CsvSource, width: int) -> _First:
+    """Look at the first rows; they tell kinds where they are as many as a sample, or all."""
     most = max(64, _CELLS // width)
-    rows = connection.execute(f"SELECT * FROM ({relation}) LIMIT {most}").fetchall()
-    columns = [set(values) for values in zip(*rows, strict=True)]
-    distinct = {n for n, values in enumerate(columns) if len(values) == len(rows)}
+    rows = source.plain_rows(most)
+    if rows is None:
+        rows = connection.execute(f"SELECT * FROM ({source.relation()}) LIMIT {most}").fetchall()
+    columns = list(zip(*rows, strict=True))
+    told = [set(values) for values in columns]
+    distinct = {n for n, values in enumerate(told) if len(values) == len(rows)}
+    if most > len(rows) == source.records:
+        whole = {n: _told_by(values) for n, values in enumerate(columns)}
+        return _First(len(rows), distinct, {}, {n: found for n, found in whole.items() if found})
     if most > len(rows) or len(rows) >= _SAMPLE:
-        kinds = {n: _plain_kind(values) for n, values in enumerate(columns)}
-        return distinct, {n: kind for n, kind in kinds.items() if kind}
-    return distinct, {}
+        kinds = {n: _plain_kind(values) for n, values in enumerate(told)}
+        return _First(len(rows), distinct, {n: kind for n, kind in kinds.items() if kind}, {})
+    return _First(len(rows), distinct, {}, {})
+
+
+def _told_by(column: Sequence[str | None]) -> Found | None:
+    """Find what the statements would of a field, where these are all its values; None where only they can."""
+    values = [value for value in column if value is not None]
+    others = {value for value in values if value not in TOKENS}
+    kind = _plain_kind(others)
+    empty = len(column) - len(values)
+    if kind == "string":
+        return Found(kind, empty, once=len({*values}) == len(values))
+    if kind is None and others:
+        return None
+    marks = [value for value in values if value in TOKENS]
+    numbers = {int(value) for value in others}
+    return Found(
+        kind,
+        empty,
+        len(marks),
+        tuple(token for token in TOKENS if token in marks),
+        wide=any(abs(number) > EXACT for number in numbers),
+        once=len(numbers) == len(values) - len(marks),
+    )
 
 
 def _plain_kind(values: Iterable[str | None]) -> str | None:
