@@ -77,6 +77,9 @@ class History:
         self.kept.platform.catalog_file.follow()
         assert shown(self.kept.platform) == made(self.kept.platform)
 
+    def prepare(self, *_):
+        self.kept.platform.catalog_file.prepare()
+
     def restart(self, *_):
         self.kept.close()
         self.kept = Kept(self.path)
@@ -115,7 +118,7 @@ CHANGES = st.fixed_dictionaries(
     },
 )
 STEPS = ["register"] * 4 + ["follow"] * 4 + ["publish", "retire", "restart", "elsewhere"]
-STEPS += ["rebuild", "rebuild_index", "change_by_hand"]
+STEPS += ["prepare", "rebuild", "rebuild_index", "change_by_hand"]
 
 
 @settings(max_examples=15, deadline=None)
@@ -174,3 +177,28 @@ def test_only_what_changed_is_read(kept):
     kept.platform.catalog_file.follow()
     assert b"second" in shown(kept.platform)
     assert b"unseen" not in shown(kept.platform)
+
+
+def test_after_a_start_the_lines_are_prepared(kept):
+    """A row changed in between shows that the first change reads no other rows any more."""
+    after = CatalogFile(kept.platform)
+    after.prepare()
+    with closing(sqlite3.connect(kept.path / "thinmesh.db")) as database, database:
+        database.execute("UPDATE products SET description = 'unseen' WHERE name = 'people'")
+    kept.register("orders", domain="t", description="first")
+    assert after.follow() == 1
+    assert b"first" in shown(kept.platform)
+    assert b"unseen" not in shown(kept.platform)
+
+
+def test_lines_that_are_not_the_file_are_not_prepared(kept):
+    with closing(sqlite3.connect(kept.path / "thinmesh.db")) as database, database:
+        database.execute("UPDATE products SET description = 'damaged' WHERE name = 'people'")
+    after = CatalogFile(kept.platform)
+    after.prepare()
+    with closing(sqlite3.connect(kept.path / "thinmesh.db")) as database, database:
+        database.execute("UPDATE products SET description = 'mended' WHERE name = 'people'")
+    kept.register("orders", domain="t", description="first")
+    after.follow()
+    assert b"damaged" not in shown(kept.platform)
+    assert shown(kept.platform) == made(kept.platform)

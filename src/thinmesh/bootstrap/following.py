@@ -10,6 +10,8 @@ _EVERY_SECONDS = 30.0
 # Changes that come together are followed together: when none has come for the first, or after the second.
 _PAUSE_SECONDS = 0.2
 _PATIENCE_SECONDS = 2.0
+# When nothing was asked for so long, what the first changes would wait for is prepared.
+_QUIET_SECONDS = 2.0
 # While changes keep coming, the part of one core that following takes, and the longest that a round waits for that.
 _SHARE = 0.05
 _ROUND_SECONDS = 8.0
@@ -19,14 +21,20 @@ class Follower:
     """Calls functions in a thread of its own, soon after it was woken and every half minute; many wakes are one.
 
     A function that did something is called again; between two rounds whoever makes changes has the machine, and within
-    a round wherever a function lets them (`give_way`).
+    a round wherever a function lets them (`give_way`). `prepare` is called once, when nothing was asked for a while.
     """
 
     def __init__(
-        self, work: Sequence[Callable[[], bool]], name: str = "follower", every: float = _EVERY_SECONDS
+        self,
+        work: Sequence[Callable[[], bool]],
+        name: str = "follower",
+        every: float = _EVERY_SECONDS,
+        *,
+        prepare: Callable[[], bool] | None = None,
     ) -> None:
         self._work = work
         self._every = every
+        self._prepare = prepare
         self._wake = threading.Event()
         self._woken = 0.0
         self._stopped = threading.Event()
@@ -65,13 +73,19 @@ class Follower:
         more = False
         while True:
             if not more:
-                self._wake.wait(self._every)
+                self._await()
             self._rest(_PATIENCE_SECONDS)
             self._wake.clear()
             if self._stopped.is_set():
                 return
             self._until = time.monotonic() + _ROUND_SECONDS
             more = sum(attempt(function) for function in self._work) > 0
+
+    def _await(self) -> None:
+        if self._prepare and not self._wake.wait(_QUIET_SECONDS):
+            prepare, self._prepare = self._prepare, None
+            attempt(prepare)
+        self._wake.wait(self._every)
 
     def _rest(self, seconds: float) -> None:
         """Let changes come in, until none has come for a moment or it took long enough."""

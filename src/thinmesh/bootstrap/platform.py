@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from functools import cached_property
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -425,6 +426,12 @@ class Platform:
             courier.reconcile()
         return len(self._couriers)
 
+    def _prepare(self) -> bool:
+        """Do what the first change of a product would wait for: make the catalog's lines, load Iceberg's libraries."""
+        self.catalog_file.prepare()
+        import_module("thinmesh.adapters.iceberg.staging")
+        return False
+
     def start(self) -> None:
         """Start what runs beside a server: the git door's hooks, the projections that follow, the upkeep."""
         from .catalogs import Courier
@@ -432,7 +439,7 @@ class Platform:
         self.replies.forget_unfinished()
         self.git_door.start()
         self.engine.warm()
-        self._follower = Follower((self._follow_some, self._settle_database, self._maintain))
+        self._follower = Follower((self._follow_some, self._settle_database, self._maintain), prepare=self._prepare)
         self.ledger.listen(self._follower.wake)
         self._follower.wake()
         self._couriers = tuple(Courier(deliveries) for deliveries in self.deliveries)

@@ -108,3 +108,36 @@ def test_many_changes_are_followed_together():
     assert done.wait(30)
     follower.stop()
     assert len(calls) == 1
+
+
+def test_it_prepares_once_when_nothing_was_asked_for_a_while(monkeypatch):
+    monkeypatch.setattr(following, "_QUIET_SECONDS", 0.2)
+    prepared, done = threading.Event(), threading.Event()
+    calls = []
+
+    def prepare():
+        calls.append("prepare")
+        prepared.set()
+        return False
+
+    def work():
+        calls.append("work")
+        done.set()
+        return False
+
+    follower = Follower([work], prepare=prepare)
+    assert prepared.wait(30)
+    follower.wake()
+    assert done.wait(30)
+    time.sleep(0.5)
+    follower.stop()
+    assert calls == ["prepare", "work"]
+
+
+def test_while_changes_keep_coming_it_prepares_nothing(monkeypatch):
+    monkeypatch.setattr(following, "_QUIET_SECONDS", 5.0)
+    prepared, done = threading.Event(), threading.Event()
+    follower = Follower([lambda: done.set() or False], prepare=lambda: prepared.set() or False)
+    with changes_that_keep_coming(follower):
+        assert done.wait(30)
+    assert not prepared.is_set()

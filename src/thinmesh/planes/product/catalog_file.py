@@ -32,7 +32,7 @@ SERVER_SIGNATURE = Signature("thinmesh", "thinmesh@thinmesh.invalid")
 
 @dataclass(slots=True)
 class _Made:
-    """The file as this process made it last: the lines by product, of the index at `sequence`, and its object id."""
+    """The file as this process made it last, or found it: its lines by product, of the index at `sequence`, its id."""
 
     lines: dict[str, bytes]
     sequence: int
@@ -64,6 +64,18 @@ class CatalogFile:
             changed = self._backends.ledger.submit(lambda tx, tip: self._put(tx, tip, made)) is not None
             self._made = made
             return int(changed)
+
+    def prepare(self) -> None:
+        """Make the lines beforehand where the file is as it should be: the next change then makes its own alone."""
+        with self._following:
+            with self._backends.database.read() as tx:
+                position = self._cursor(tx)
+                if self._made or self._backends.index.described_since(tx, position) is not None:
+                    return
+                lines = _lines(self._backends.index.catalog(tx))
+            present = self._present(self._backends.data.tip())
+            if present and self._backends.data.read(present) == _whole(lines):
+                self._made = _Made(lines, position, present)
 
     def content(self, tx: Transaction) -> bytes:
         """Write the file as it should be."""
