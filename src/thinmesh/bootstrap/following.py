@@ -54,6 +54,10 @@ class Follower:
         """Tell whether changes keep coming."""
         return time.monotonic() < self._woken + _PAUSE_SECONDS
 
+    def expect(self) -> None:
+        """Say that a change is likely to come in a moment: what is to be followed waits for that as for others."""
+        self._woken = time.monotonic()
+
     def give_way(self) -> None:
         """Rest in proportion to what was computed since the last rest, unless no changes come; for this thread alone.
 

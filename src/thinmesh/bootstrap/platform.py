@@ -304,7 +304,7 @@ class Platform:
 
         return GitDoor(
             self.data,
-            Pushing(self, read_push),
+            Pushing(self, read_push, self._expect),
             run=self.layout.run / "git",
             fsync=self.settings.git.fsync,
         )
@@ -402,6 +402,10 @@ class Platform:
     def _give_way(self) -> None:
         if self._follower:
             self._follower.give_way()
+
+    def _expect(self) -> None:
+        if self._follower:
+            self._follower.expect()
 
     def _settle_database(self) -> bool:
         self.database.settle()

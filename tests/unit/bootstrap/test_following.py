@@ -141,3 +141,23 @@ def test_while_changes_keep_coming_it_prepares_nothing(monkeypatch):
     with changes_that_keep_coming(follower):
         assert done.wait(30)
     assert not prepared.is_set()
+
+
+def test_what_is_expected_is_waited_for(monkeypatch):
+    monkeypatch.setattr(following, "_PAUSE_SECONDS", 0.5)
+    done = threading.Event()
+    began = []
+
+    def work():
+        began.append(time.monotonic())
+        done.set()
+        return False
+
+    follower = Follower([work])
+    follower.wake()
+    time.sleep(0.2)
+    expected = time.monotonic()
+    follower.expect()
+    assert done.wait(30)
+    follower.stop()
+    assert began[0] - expected >= 0.49

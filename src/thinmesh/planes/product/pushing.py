@@ -66,17 +66,19 @@ class _Judged:
 
 
 class Pushing:
-    """A `PushHandler` (push.py) over the product plane."""
+    """A `PushHandler` (push.py) over the product plane. `begun` is called before a push is judged."""
 
-    def __init__(self, backends: Backends, read: ReadPush) -> None:
+    def __init__(self, backends: Backends, read: ReadPush, begun: Callable[[], None] = lambda: None) -> None:
         self._backends = backends
         self._read = read
+        self._begun = begun
         self._registration = Registration(backends)
         self._judged: dict[str, _Judged] = {}
         self._lock = threading.Lock()
 
     def check(self, push: Push, say: Say) -> Sequence[Violation]:
         """Judge a push that nobody sees yet; give every fault found."""
+        self._begun()
         caller = self._caller(push)
         plans, faults = self._judge(push, caller, say)
         if not faults:
