@@ -6,6 +6,7 @@ import pytest
 
 from thinmesh.adapters.sql.index import SqlProductIndex
 from thinmesh.bootstrap import init_home, open_home
+from thinmesh.planes.product.model import Sought
 
 PRODUCTS = {
     "orders": "What customers bought",
@@ -34,18 +35,18 @@ def platform(tmp_path_factory):
 def names(platform, words, most, limit=100, offset=0):
     index = SqlProductIndex(lambda _: b"", most=most)
     with platform.database.read() as tx:
-        return [found["name"] for found in index.search(tx, words, limit, offset)]
+        return [found["name"] for found in index.search(tx, Sought(words), limit, offset, None).items]
 
 
 def test_few_are_ranked_and_many_have_the_names_first(platform):
     assert set(names(platform, "order", 100)) == PRODUCTS.keys() - {"weather"}
     many = names(platform, "order", 4)
     assert set(many[:2]) == {"orders", "order_lines"}
-    assert many[2:] == ["alpha", "beta", "gamma"]
+    assert many[2:] == ["gamma", "beta", "alpha"]
 
 
-def test_more_names_than_are_ranked_come_by_name(platform):
-    assert names(platform, "order", 1) == ["alpha", "beta", "gamma", "order_lines", "orders"]
+def test_more_names_than_are_ranked_come_the_newest_first(platform):
+    assert names(platform, "order", 1) == ["gamma", "beta", "alpha", "order_lines", "orders"]
 
 
 @pytest.mark.parametrize("most", [1, 4, 100])

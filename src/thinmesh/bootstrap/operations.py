@@ -16,6 +16,7 @@ from thinmesh.kernel.version import VERSION
 from thinmesh.planes.operations.backend import Tools
 from thinmesh.planes.operations.maintenance import Maintenance, Step, steps_of
 from thinmesh.planes.product.derivation import Derivation
+from thinmesh.planes.product.use import weigh_use
 
 if TYPE_CHECKING:
     from .platform import Platform
@@ -48,5 +49,6 @@ def maintenance_of(platform: Platform) -> Maintenance:
         Step("expire_grants", timedelta(minutes=1), platform.exchange.expire),
         Step("forget_replies", timedelta(hours=1), platform.replies.forget_old),
         Step("reconcile_catalogs", timedelta(days=1), platform.reconcile_catalogs, timedelta(hours=1)),
+        Step("weigh_use", timedelta(hours=1), lambda: weigh_use(platform), timedelta(minutes=1)),
     )
     return Maintenance(steps_of(platform, platform.tools, others), platform.clock)

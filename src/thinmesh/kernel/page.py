@@ -61,5 +61,16 @@ def texts_of(cursor: str | None, count: int) -> list[str] | None:
     return found
 
 
+def numbers_of(cursor: str | None, count: int) -> list[int] | None:
+    """Read a cursor of so many numbers back; None for the beginning. Raises Malformed where it is another one."""
+    found: list[int] | None = position_of(cursor, list)
+    # The database knows no larger ones.
+    if found is not None and (
+        len(found) != count or not all(type(each) is int and 0 <= each < 2**62 for each in found)
+    ):
+        raise _no_cursor()
+    return found
+
+
 def _no_cursor() -> Malformed:
     return Malformed("This cursor is not one of ours.", help="Start the list again without a cursor.")

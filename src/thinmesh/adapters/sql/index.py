@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Collection, Mapping, Sequence
+from math import log
 from typing import TYPE_CHECKING, Any
 
 from thinmesh.kernel.database import Transaction
 from thinmesh.kernel.events import Event, EventFeed
 from thinmesh.kernel.product import DataFile, Descriptor, Product, TableState
 
+from .spelling import SPELLING_FILL, SPELLING_SCHEMA, learn
+
 if TYPE_CHECKING:
     from thinmesh.kernel.ledger import Entry, ProductChange, TableLoad
+    from thinmesh.planes.product.model import Found, Sought
 
 INDEX_SCHEMA = (
     """CREATE TABLE products (
@@ -65,13 +68,20 @@ INPUTS_SCHEMA = (
 )
 # The author's ODPS product.
 INDEX_ODPS_SCHEMA = ("ALTER TABLE products ADD COLUMN odps BLOB",)
+# What finding needs besides the words: how they are spelled, what the finds are counted by, how much they are read.
+INDEX_SEARCH_SCHEMA = (
+    *SPELLING_SCHEMA,
+    *SPELLING_FILL,
+    "CREATE INDEX products_by_facets ON products (domain, owner, access, status)",
+    "DROP INDEX products_by_owner_of_domain",
+    "CREATE TABLE product_use (product TEXT PRIMARY KEY, weight REAL NOT NULL) WITHOUT ROWID",
+)
 PROJECTION_TABLES = (
     "products product_tags product_inputs product_tables data_files publications product_history product_words"
 ).split()
 
 _SUMMARY = """SELECT p.name, p.domain, p.owner, p.access, p.status, p.version, p.description, p.tags,
     p.publication, p.published, p.changed FROM products p"""
-_WORD = re.compile(r"\w+", re.UNICODE)
 _DESCRIBED = "SELECT DISTINCT product FROM product_history WHERE described = 1 AND sequence > :s"
 
 
@@ -121,7 +131,7 @@ class SqlProductIndex:
 
     def clear(self, tx: Transaction) -> None:
         """Forget everything, to be built again from the log."""
-        for table in PROJECTION_TABLES:
+        for table in (*PROJECTION_TABLES, "product_spellings"):
             tx.execute(f"DELETE FROM {table}")
         tx.execute("DELETE FROM cursors WHERE projection = :p", {"p": self.name})
 
@@ -184,20 +194,21 @@ class SqlProductIndex:
         tx.execute("DELETE FROM product_words WHERE rowid = :id", {"id": row["rowid"]})
         if row["status"] == "retired":
             return
+        texts = {
+            "name": row["name"],
+            "domain": row["domain"],
+            "owner": row["owner"],
+            "description": row["description"],
+            "tags": " ".join(json.loads(row["tags"])),
+            "columns": _column_words(_records(tx, change.product)),
+            "readme": row["readme"][:20_000],
+        }
         tx.execute(
             """INSERT INTO product_words (rowid, name, domain, owner, description, tags, columns, readme)
                VALUES (:id, :name, :domain, :owner, :description, :tags, :columns, :readme)""",
-            {
-                "id": row["rowid"],
-                "name": _spread(row["name"]),
-                "domain": _spread(row["domain"]),
-                "owner": _spread(row["owner"]),
-                "description": row["description"],
-                "tags": " ".join(_spread(tag) for tag in json.loads(row["tags"])),
-                "columns": _column_words(_records(tx, change.product)),
-                "readme": row["readme"][:20_000],
-            },
+            {"id": row["rowid"], **texts},
         )
+        learn(tx, texts.values())
 
     # What readers call ----------------------------------------------------------------------------------------
 
@@ -255,31 +266,21 @@ class SqlProductIndex:
             where.append("p.name IN (SELECT product FROM product_tags WHERE tag = :tag)")
             parameters["tag"] = tag
         rows = tx.all(f"{_SUMMARY} WHERE {' AND '.join(where)} ORDER BY p.name LIMIT :limit", parameters)
-        return [_summary(row) for row in rows]
+        return [{**dict(row), "tags": json.loads(row["tags"])} for row in rows]
 
-    def search(self, tx: Transaction, words: str, limit: int, offset: int) -> Sequence[Mapping[str, Any]]:
-        """Give the summaries of active products that have all words (each as a prefix), best first."""
-        found = _WORD.findall(words.replace("_", " "))[:16]
-        if not found:
-            return []
-        query = " ".join(f'"{word}"*' for word in found)
-        if not self._many(tx, query):
-            return _ranked(tx, query, limit, offset)
-        # Ranking thousands takes longer than anybody waits, and nobody reads on that far: those with the words in
-        # their name come first, ranked where they are few enough, then all others by name.
-        named = f"name : ({query})"
-        first = [] if self._many(tx, named) else _ranked(tx, named, self._most, 0)
-        shown = first[offset : offset + limit]
-        without = named if first else None
-        return [*shown, *_by_name(tx, query, without, limit - len(shown), max(0, offset - len(first)))]
+    def search(self, tx: Transaction, sought: Sought, limit: int, offset: int, newest: int | None) -> Found:
+        """Give the summaries of active products that have all words (the last one may be begun), best first."""
+        # Commands that do not search load nothing of it.
+        from .searching import Search
 
-    def _many(self, tx: Transaction, query: str) -> bool:
-        row = tx.one(
-            """SELECT count(*) AS found FROM
-               (SELECT 1 FROM product_words WHERE product_words MATCH :query LIMIT :most + 1)""",
-            {"query": query, "most": self._most},
-        )
-        return row is not None and row["found"] > self._most
+        return Search(tx, sought, self._most).page(limit, offset, newest)
+
+    def weigh(self, tx: Transaction, reads: Mapping[str, int]) -> None:
+        """Keep how much each product was read lately, as a weight from 0 to 1: ten times the reads are one step."""
+        most = max(reads.values(), default=0)
+        rows = [{"p": product, "weight": log(1 + count) / log(1 + most)} for product, count in reads.items()]
+        tx.execute("DELETE FROM product_use")
+        tx.execute_many("INSERT INTO product_use (product, weight) VALUES (:p, :weight)", rows)
 
     def history(self, tx: Transaction, product: str, limit: int, before: int | None) -> Sequence[Mapping[str, Any]]:
         """Give what happened to a product, newest first, before the log sequence `before`."""
@@ -404,28 +405,6 @@ class SqlProductIndex:
                ON CONFLICT (projection) DO UPDATE SET sequence = excluded.sequence""",
             {"p": projection, "sequence": sequence},
         )
-
-
-def _ranked(tx: Transaction, query: str, limit: int, offset: int) -> list[dict[str, Any]]:
-    rows = tx.all(
-        f"""{_SUMMARY} JOIN product_words ON product_words.rowid = p.rowid WHERE product_words MATCH :query
-            ORDER BY bm25(product_words, 10.0, 3.0, 3.0, 4.0, 5.0, 2.0, 1.0), p.name
-            LIMIT :limit OFFSET :offset""",
-        {"query": query, "limit": limit, "offset": offset},
-    )
-    return [_summary(row) for row in rows]
-
-
-def _by_name(tx: Transaction, query: str, without: str | None, limit: int, offset: int) -> list[dict[str, Any]]:
-    """Give those that match `query` and not `without`, by name."""
-    found = "(SELECT rowid FROM product_words WHERE product_words MATCH :{})"
-    rows = tx.all(
-        f"""{_SUMMARY} WHERE p.rowid IN {found.format("query")}
-            {f"AND p.rowid NOT IN {found.format('without')}" if without else ""}
-            ORDER BY p.name LIMIT :limit OFFSET :offset""",
-        {"query": query, "without": without, "limit": limit, "offset": offset},
-    )
-    return [_summary(row) for row in rows]
 
 
 def _apply_inputs(tx: Transaction, product: str, inputs: Sequence[str]) -> None:
@@ -586,10 +565,6 @@ def _table_states(tx: Transaction, product: str) -> dict[str, TableState]:
         )
         for row in rows
     }
-
-
-def _summary(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {**dict(row), "tags": json.loads(row["tags"])}
 
 
 def _spread(name: str) -> str:

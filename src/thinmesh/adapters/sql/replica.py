@@ -15,6 +15,7 @@ from thinmesh.kernel.ledger import Entry
 
 from .index import PROJECTION_TABLES, SqlProductIndex
 from .schema import STORES, migrate
+from .spelling import SPELLING_FILL
 from .sqlite import SqliteDatabase
 
 _BATCH = 1000  # log entries in one transaction
@@ -86,6 +87,8 @@ class SqlIndexReplica:
         with self._database.read() as own:
             counts = {table: _copy(own, tx, table) for table in PROJECTION_TABLES}
             index.move_cursor(tx, *self._index.cursor(own))
+        for statement in SPELLING_FILL:
+            tx.execute(statement)
         return counts
 
 

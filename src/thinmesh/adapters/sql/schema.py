@@ -17,7 +17,7 @@ from .deliveries import DELIVERIES_SCHEMA
 from .exchange import EXCHANGE_SCHEMA
 from .idempotency import IDEMPOTENCY_SCHEMA
 from .identity import IDENTITY_SCHEMA, VOUCHED_SCHEMA
-from .index import INDEX_ODPS_SCHEMA, INDEX_SCHEMA, INDEX_TAGS_SCHEMA, INPUTS_SCHEMA
+from .index import INDEX_ODPS_SCHEMA, INDEX_SCHEMA, INDEX_SEARCH_SCHEMA, INDEX_TAGS_SCHEMA, INPUTS_SCHEMA
 from .operations import OPERATIONS_SCHEMA
 from .pointers import POINTERS_SCHEMA
 from .statements import READS_SCHEMA, STATEMENTS_SCHEMA
@@ -26,7 +26,13 @@ from .versions import versions
 Steps: TypeAlias = tuple[tuple[int, tuple[str, ...]], ...]
 
 STORES: Mapping[str, Steps] = {
-    "index": ((1, INDEX_SCHEMA), (2, INDEX_TAGS_SCHEMA), (3, INPUTS_SCHEMA), (4, INDEX_ODPS_SCHEMA)),
+    "index": (
+        (1, INDEX_SCHEMA),
+        (2, INDEX_TAGS_SCHEMA),
+        (3, INPUTS_SCHEMA),
+        (4, INDEX_ODPS_SCHEMA),
+        (5, INDEX_SEARCH_SCHEMA),
+    ),
     "warehouse": ((1, POINTERS_SCHEMA),),
     "deliveries": ((1, DELIVERIES_SCHEMA),),
     "statements": ((1, STATEMENTS_SCHEMA), (2, READS_SCHEMA)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from thinmesh.kernel.database import Database, Row
@@ -125,6 +125,15 @@ class SqlStatementLog:
         return [(row["day"], row["count"]) for row in days], [
             (row["user"], row["count"], row["latest"]) for row in users
         ]
+
+    def reads(self, since: str) -> Mapping[str, int]:
+        """Count for each product on how many days how many users read it since a time: a user and a day is one."""
+        with self._database.read() as transaction:
+            rows = transaction.all(
+                "SELECT product, COUNT(*) AS count FROM product_reads WHERE day >= :since GROUP BY product",
+                {"since": since[:10]},
+            )
+        return {row["product"]: row["count"] for row in rows}
 
     def interrupted(self) -> None:
         """Mark what was running when the server ended."""

@@ -96,13 +96,32 @@ def list_command(
 
 @command("search")
 @click.argument("words", nargs=-1, required=True)
+@click.option("--domain", help="Only of this domain.")
+@click.option("--owner", help="Only of this team.")
+@click.option("--tag", help="Only with this tag.")
 @_LIMIT
 @_CURSOR
-def search_command(door: Door, words: tuple[str, ...], limit: int | None, cursor: str | None) -> None:
+def search_command(
+    door: Door,
+    words: tuple[str, ...],
+    domain: str | None,
+    owner: str | None,
+    tag: str | None,
+    limit: int | None,
+    cursor: str | None,
+) -> None:
     """Find data products by words."""
     with door.session() as session:
-        found = session.search(" ".join(words), limit, cursor)
-        door.show(found, lambda page: _items(page, "Nothing found. `thinmesh list` shows what there is."))
+        found = session.search(" ".join(words), domain, owner, tag, limit, cursor)
+        door.show(found, _finds)
+
+
+def _finds(found: Any) -> str:
+    listed = _items(found, "Nothing found. `thinmesh list` shows what there is.")
+    # A server of an earlier release corrects nothing.
+    corrected = found.get("corrected") or ()
+    lines = [f'nothing has "{each["typed"]}"; these have "{each["meant"]}"' for each in corrected]
+    return "\n".join([*map(output.printable, lines), listed])
 
 
 def _items(found: Any, otherwise: str) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from thinmesh.interface.documents import document
 from thinmesh.interface.platform import Platform, bootstrap
 from thinmesh.kernel.policy import Principal
-from thinmesh.planes.product.model import Progress, Upload, no_progress
+from thinmesh.planes.product.model import Progress, Sought, Upload, no_progress
 
 from .files import FilePart
 
@@ -158,10 +158,18 @@ class LocalSession:
         with self._reading() as (platform, caller):
             return _document(platform.products.list(caller, domain, owner, tag, limit, cursor))
 
-    def search(self, words: str, limit: int | None = None, cursor: str | None = None) -> Document:
+    def search(
+        self,
+        words: str,
+        domain: str | None = None,
+        owner: str | None = None,
+        tag: str | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> Document:
         """Search products."""
         with self._reading() as (platform, caller):
-            return _document(platform.products.search(caller, words, limit, cursor))
+            return _document(platform.products.search(caller, Sought(words, domain, owner, tag), limit, cursor))
 
     def show(self, product: str) -> Document:
         """Show a product."""

@@ -121,9 +121,17 @@ class Mesh:
         """Show a product: descriptor, tables, owner, storage, freshness, quality, lineage."""
         return self._open().show(name)
 
-    def search(self, words: str, limit: int = 20) -> list[Document]:
-        """Find products by words, the best first."""
-        found: list[Document] = self._open().search(words, limit, None)["items"]
+    def search(
+        self,
+        words: str,
+        limit: int = 20,
+        *,
+        domain: str | None = None,
+        owner: str | None = None,
+        tag: str | None = None,
+    ) -> list[Document]:
+        """Find products by words, the best first; only those of a domain, an owner or a tag, where given."""
+        found: list[Document] = self._open().search(words, domain, owner, tag, limit, None)["items"]
         return found
 
     def history(self, product: str) -> list[Document]:

@@ -152,9 +152,17 @@ class RemoteSession:
         """List products."""
         return self._get(_PRODUCTS, domain=domain, owner=owner, tag=tag, limit=limit, cursor=cursor)
 
-    def search(self, words: str, limit: int | None = None, cursor: str | None = None) -> Document:
+    def search(
+        self,
+        words: str,
+        domain: str | None = None,
+        owner: str | None = None,
+        tag: str | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> Document:
         """Search products."""
-        return self._get("/product/v1/search", q=words, limit=limit, cursor=cursor)
+        return self._get("/product/v1/search", q=words, domain=domain, owner=owner, tag=tag, limit=limit, cursor=cursor)
 
     def show(self, product: str) -> Document:
         """Show a product."""

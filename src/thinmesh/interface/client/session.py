@@ -86,7 +86,15 @@ class Session(Protocol):
     ) -> Document:
         """List products."""
 
-    def search(self, words: str, limit: int | None, cursor: str | None) -> Document:
+    def search(
+        self,
+        words: str,
+        domain: str | None,
+        owner: str | None,
+        tag: str | None,
+        limit: int | None,
+        cursor: str | None,
+    ) -> Document:
         """Search products."""
 
     def show(self, product: str) -> Document:

@@ -54,7 +54,7 @@ class Express:
             ("POST", "/product/v1/products"): (self._register, frozenset()),
             ("GET", "/product/v1/products"): (self._list, _FILTERS | _PAGING),
             ("POST", "/query/v1/statements"): (self._statement, frozenset()),
-            ("GET", "/product/v1/search"): (self._search, frozenset({"q"}) | _PAGING),
+            ("GET", "/product/v1/search"): (self._search, frozenset({"q"}) | _FILTERS | _PAGING),
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -97,7 +97,15 @@ class Express:
     async def _search(self, request: Request, given: Mapping[str, str]) -> Response:
         caller = await find_caller(request)
         return await run_in_threadpool(
-            product.search, self._platform, caller, given.get("q", ""), _limit(given), given.get("cursor")
+            product.search,
+            self._platform,
+            caller,
+            given.get("q", ""),
+            domain=given.get("domain"),
+            owner=given.get("owner"),
+            tag=given.get("tag"),
+            limit=_limit(given),
+            cursor=given.get("cursor"),
         )
 
 

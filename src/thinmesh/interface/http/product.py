@@ -15,7 +15,7 @@ from starlette.datastructures import UploadFile
 from thinmesh.interface.platform import Platform
 from thinmesh.kernel.errors import Malformed, Unsupported
 from thinmesh.kernel.policy import Principal
-from thinmesh.planes.product.model import ContractDocument
+from thinmesh.planes.product.model import ContractDocument, Sought
 
 from . import schemas
 from .auth import Caller, ThePlatform
@@ -293,16 +293,27 @@ async def check(request: Request, platform: ThePlatform, caller: Caller, product
         )
 
 
-@router.get("/search", responses=answers(*READ, _200=schemas.Items))
+@router.get("/search", responses=answers(*READ, _200=schemas.Finds))
 def search(
     platform: ThePlatform,
     caller: Caller,
-    q: Annotated[str, Query(max_length=1000, description="Words.")],
+    q: Annotated[str, Query(max_length=1000, description="Words; none find all products.")],
+    domain: Annotated[str | None, Query(description="Only of this domain.")] = None,
+    owner: Annotated[str | None, Query(description="Only of this team.")] = None,
+    tag: Annotated[str | None, Query(description="Only with this tag.")] = None,
+    access: Annotated[Literal["open", "request"] | None, Query(description="Only with this access.")] = None,
+    sort: Annotated[Literal["relevance", "name", "newest"], Query(description="The order of the finds.")] = "relevance",
+    facets: Annotated[bool, Query(description="Count the values that the finds have.")] = False,
     limit: Limit = PAGE,
     cursor: Cursor = None,
 ) -> Response:
-    """Find products by words in names, descriptions, columns, tags and READMEs, the best first."""
-    return json_reply(platform.products.search(caller, q, limit, cursor))
+    """Find products by words in names, descriptions, columns, tags, owners and READMEs, the best first.
+
+    The last word may be begun. A word that nothing has is taken for the nearest one there is: `corrected` says so.
+    Where few products have all words, those with some of them follow.
+    """
+    sought = Sought(q, domain, owner, tag, access, sort=sort, facets=facets)
+    return json_reply(platform.products.search(caller, sought, limit, cursor))
 
 
 @router.get(

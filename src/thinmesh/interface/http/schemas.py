@@ -261,6 +261,28 @@ class Items(Reply):
     next: str | None
 
 
+class FacetCount(Reply):
+    """A value that finds have, and how many have it; at least so many where that is not `exact`."""
+
+    value: str
+    count: int
+    exact: bool
+
+
+class Correction(Reply):
+    """A word that nothing has, and the one that was searched for in its place."""
+
+    typed: str
+    meant: str
+
+
+class Finds(Items):
+    """A page of finds; `facets` by kind where they were asked for."""
+
+    corrected: list[Correction]
+    facets: dict[str, list[FacetCount]] | None
+
+
 class Records(Reply):
     """A page of records."""
 

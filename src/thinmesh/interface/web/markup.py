@@ -1,12 +1,14 @@
-"""READMEs as HTML: Markdown of people whom nobody vouches for."""
+"""Texts of people as HTML, whom nobody vouches for: READMEs, and what a search found."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from functools import lru_cache
 
 import nh3
 from markdown_it import MarkdownIt
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 _LONGEST = 200_000  # characters shown; the file itself may be longer
 _SHORT = 10_000  # characters of one that is kept rendered, for it is looked at again and again
@@ -18,6 +20,23 @@ _TAGS = set(
 _ATTRIBUTES = {"a": {"href", "title"}, "th": {"align"}, "td": {"align"}, "ol": {"start"}}
 _SCHEMES = {"http", "https", "mailto"}
 _PARSER = MarkdownIt("commonmark", {"html": False, "linkify": False}).enable(["table", "strikethrough"])
+
+_WORD = re.compile(r"([^\W_]+)", re.UNICODE)
+_ENDING = re.compile(r"(ies|es|s|y)$")
+
+
+def marked(text: str, words: Sequence[str]) -> Markup:
+    """Mark what words of a search found in a text: words that begin with one, singular or plural."""
+    typed = [word.lower() for each in words for word in _WORD.findall(each) if len(word) > 1]
+    stems = tuple(word if len(word) < 5 else _ENDING.sub("", word) for word in typed)
+    if not stems:
+        return escape(text)
+    pieces = [escape(piece) for piece in _WORD.split(text)]
+    # Every second piece is a word.
+    pieces[1::2] = [
+        Markup("<mark>{}</mark>").format(piece) if piece.lower().startswith(stems) else piece for piece in pieces[1::2]
+    ]
+    return Markup("").join(pieces)
 
 
 def readme(text: str) -> Markup:

@@ -95,4 +95,5 @@ _FILTERS: Mapping[str, Callable[..., Any]] = {
     "size": size,
     "grouped": grouped,
     "readme": markup.readme,
+    "marked": markup.marked,
 }

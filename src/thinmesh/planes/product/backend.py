@@ -23,9 +23,11 @@ if TYPE_CHECKING:
         CheckResult,
         Condition,
         Delivery,
+        Found,
         Outage,
         Progress,
         Snapshot,
+        Sought,
         StagedFile,
         WarehouseFault,
     )
@@ -59,6 +61,9 @@ class Readers(Protocol):
 
         A statement that names no column reads all of them.
         """
+
+    def reads(self, since: str) -> Mapping[str, int]:
+        """Count for each product on how many days how many users read it since a time: a user and a day is one."""
 
 
 class Location(Protocol):
@@ -239,8 +244,14 @@ class ProductIndex(Protocol):
     ) -> Sequence[Mapping[str, Any]]:
         """Give the summaries of up to `limit` active products after the name `after`, by name."""
 
-    def search(self, tx: Transaction, words: str, limit: int, offset: int) -> Sequence[Mapping[str, Any]]:
-        """Give the summaries of active products that have all words (the last one as a prefix), best first."""
+    def search(self, tx: Transaction, sought: Sought, limit: int, offset: int, newest: int | None) -> Found:
+        """Give the summaries of active products that have all words (the last one may be begun), best first.
+
+        Where few have them all, those with some follow. `newest` keeps products out that came after an earlier page.
+        """
+
+    def weigh(self, tx: Transaction, reads: Mapping[str, int]) -> None:
+        """Keep how much each product was read lately, which a search takes into account a little."""
 
     def history(self, tx: Transaction, product: str, limit: int, before: int | None) -> Sequence[Mapping[str, Any]]:
         """Give what happened to a product, newest first, before the log sequence `before`."""

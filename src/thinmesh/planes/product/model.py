@@ -9,6 +9,7 @@ from typing import Any
 
 from thinmesh.kernel.contract import Table
 from thinmesh.kernel.errors import Violation
+from thinmesh.kernel.page import Page
 from thinmesh.kernel.product import Product
 
 # Told what is being done, how much of it is done, and of how much (0: not known). Bytes.
@@ -316,3 +317,68 @@ class CatalogStates:
     items: tuple[Mapping[str, Any], ...]
     next: str | None
     catalogs: tuple[Mapping[str, Any], ...]
+
+
+# What finds can be narrowed by, and counted by.
+FACETS = ("domain", "owner", "tag", "access", "status")
+SORTS = ("relevance", "name", "newest")
+
+
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """What somebody looks for: products with all the words, that have every value given; no words leave nothing out.
+
+    `sort` is one of SORTS. `facets` asks for the counts.
+    """
+
+    words: str = ""
+    domain: str | None = None
+    owner: str | None = None
+    tag: str | None = None
+    access: str | None = None
+    status: str | None = None
+    sort: str = "relevance"
+    facets: bool = False
+
+    @property
+    def filtered(self) -> bool:
+        """Tell whether any value is asked for."""
+        return any(getattr(self, name) is not None for name in FACETS)
+
+
+@dataclass(frozen=True, slots=True)
+class Facet:
+    """A value that finds have, and how many of them have it; at least so many where that is not `exact`."""
+
+    value: str
+    count: int
+    exact: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Corrected:
+    """A word that nothing has, and the one that was searched for in its place."""
+
+    typed: str
+    meant: str
+
+
+Facets = Mapping[str, Sequence[Facet]]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The summaries of some finds, the best first. `newest` is the newest row that was looked at."""
+
+    items: Sequence[Mapping[str, Any]]
+    newest: int
+    corrected: tuple[Corrected, ...] = ()
+    facets: Facets | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FoundPage(Page):
+    """A page of finds; `facets` are the counts by kind, None unless they were asked for."""
+
+    corrected: tuple[Corrected, ...] = ()
+    facets: Facets | None = None

@@ -10,7 +10,7 @@ from thinmesh.kernel.clock import duration, text_of_time, time_of_text
 from thinmesh.kernel.contract import Column, Table
 from thinmesh.kernel.errors import NotFound
 from thinmesh.kernel.names import nearest
-from thinmesh.kernel.page import Page, checked_limit, cursor_of, position_of
+from thinmesh.kernel.page import Page, checked_limit, cursor_of, numbers_of, position_of
 from thinmesh.kernel.policy import Action, Principal
 from thinmesh.kernel.product import Product, TableState
 
@@ -22,12 +22,14 @@ from .model import (
     CheckResult,
     Condition,
     ContractDocument,
+    FoundPage,
     Inspected,
     Lineage,
     ProductView,
     Progress,
     Published,
     Registered,
+    Sought,
     Upload,
     no_progress,
 )
@@ -143,13 +145,17 @@ class Products:
             items = self._backends.index.list(tx, domain, owner, tag, size + 1, after)
         return _page(items, size, lambda last: last["name"])
 
-    def search(self, caller: Principal, words: str, limit: int | None = None, cursor: str | None = None) -> Page:
+    def search(
+        self, caller: Principal, sought: str | Sought, limit: int | None = None, cursor: str | None = None
+    ) -> FoundPage:
         """Find active products by words in names, descriptions, columns, tags, owners and READMEs, best first."""
         self._backends.policy.require(caller, Action.READ_METADATA)
-        size, offset = checked_limit(limit), position_of(cursor, int) or 0
+        wanted = Sought(sought) if isinstance(sought, str) else sought
+        size, (offset, newest) = checked_limit(limit), numbers_of(cursor, 2) or (0, None)
         with self._backends.database.read() as tx:
-            items = self._backends.index.search(tx, words, size + 1, offset)
-        return _page(items, size, lambda _: offset + size)
+            found = self._backends.index.search(tx, wanted, size + 1, offset, newest)
+        page = _page(found.items, size, lambda _: [offset + size, found.newest])
+        return FoundPage(page.items, page.next, found.corrected, found.facets)
 
     def show(self, caller: Principal, product: str) -> ProductView:
         """Show everything that is known of a product, and nothing of its data."""
