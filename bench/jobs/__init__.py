@@ -21,5 +21,5 @@ JOBS: tuple[Job, ...] = (
 )
 """What `make bench` runs."""
 
-BIG: tuple[Job, ...] = (*check.BIG, *publish.BIG, *tpch.BIG, *stream.BIG)
+BIG: tuple[Job, ...] = (*check.BIG, *publish.BIG, *tpch.BIG, *stream.BIG, *find.BIG)
 """What `make bench-big` runs besides."""

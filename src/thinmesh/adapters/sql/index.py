@@ -74,6 +74,7 @@ INDEX_SEARCH_SCHEMA = (
     *SPELLING_FILL,
     "CREATE INDEX products_by_facets ON products (domain, owner, access, status)",
     "DROP INDEX products_by_owner_of_domain",
+    "DELETE FROM product_tags WHERE product IN (SELECT name FROM products WHERE status = 'retired')",
     "CREATE TABLE product_use (product TEXT PRIMARY KEY, weight REAL NOT NULL) WITHOUT ROWID",
 )
 PROJECTION_TABLES = (
@@ -181,7 +182,8 @@ class SqlProductIndex:
             },
         )
         tx.execute("DELETE FROM product_tags WHERE product = :p", {"p": change.product})
-        tags = [{"tag": tag, "p": change.product} for tag in dict.fromkeys(descriptor.tags)]
+        present = descriptor.tags if change.status != "retired" else ()
+        tags = [{"tag": tag, "p": change.product} for tag in dict.fromkeys(present)]
         tx.execute_many("INSERT INTO product_tags (tag, product) VALUES (:tag, :p)", tags)
         if described:
             _apply_inputs(tx, change.product, descriptor.inputs)

@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from thinmesh.kernel.database import Row, Transaction
 from thinmesh.planes.product.model import FACETS, Corrected, Facet, Found, Sought
 
-from .spelling import meant
+from .spelling import beginning, meant
 from .words import forms, telling, typed
 
-_SUMMARY = """SELECT p.rowid AS id, p.name, p.domain, p.owner, p.access, p.status, p.version, p.description, p.tags,
-    p.publication, p.published, p.changed FROM products p"""
+_SHOW = """SELECT p.rowid AS id, p.name, p.domain, p.owner, p.access, p.status, p.version, p.description, p.tags,
+    p.publication, p.published, p.changed"""
+_SUMMARY = f"{_SHOW} FROM products p"
+_ROWS = "FROM json_each(:rows) CROSS JOIN products p ON p.rowid = value"
 # name, domain, owner, description, tags, columns, readme
-_RANK = "bm25(product_words, 10.0, 3.0, 3.0, 4.0, 5.0, 2.0, 1.0)"
+_RANK = "bm25(product_words, 8.0, 3.0, 3.0, 3.0, 2.0, 1.5, 0.2)"
 _COUNTED = 2_000  # matches that facets count
+_NAMED = 40_000  # products whose names are looked through for words that very many have
 _SHOWN = 20  # values of a facet
-_FEW = 10  # finds with all words; below, those with some of them follow
+_FEW = 50  # finds with all words; where there are less, those with some of the words are weighed beside them
+_WHOLE = 1.1  # what having all words is worth
+_PART = 0.3  # of the best score: what a find that lacks words must reach
+_ANYWAY = 10  # the best, that need not
 _WEIGHED = 200  # of the best by their words, those that use is weighed for
 _USE = 0.15  # what the most used product gains on one that nobody reads
 _MENDED = 6  # words that a slip may mean, looked at
@@ -28,11 +34,15 @@ _MENDED = 6  # words that a slip may mean, looked at
 
 @dataclass
 class _Query:
-    """What is asked for, as FTS5 takes it. `rare` are the terms that few enough products have to be weighed."""
+    """What is asked for, as FTS5 takes it.
+
+    `rare` are the terms that few enough products have to be weighed, with how many have them. `lost`: a word of it
+    is in no product.
+    """
 
     words: list[str]
     terms: list[str] = field(default_factory=list)
-    rare: list[str] = field(default_factory=list)
+    rare: list[tuple[int, str]] = field(default_factory=list)
     corrected: list[Corrected] = field(default_factory=list)
     lost: bool = False
 
@@ -100,11 +110,9 @@ class Search:
 
     def _add(self, query: _Query, word: str, begun: bool) -> None:
         """Add a word: as it is written; else as the beginning of one; else as what it may be a slip of."""
-        term = _term(word, begun)
-        count = self._count(term)
+        term, count = self._begun(word) if begun else self._whole(word)
         if not count and len(word) > 1 and not begun:
-            term = _term(word, True)
-            count = self._count(term)
+            term, count = self._begun(word)
         if not count:
             term, count = self._mended(query, word, begun)
         if not count:
@@ -112,18 +120,38 @@ class Search:
             return
         query.terms.append(term)
         if count <= self._most:
-            query.rare.append(term)
+            query.rare.append((count, term))
 
     def _mended(self, query: _Query, word: str, begun: bool) -> tuple[str, int]:
         best: tuple[int, str, str] = (0, "", "")
         for candidate in meant(self._tx, word, begun)[:_MENDED]:
-            term = _term(candidate, False)
-            count = self._count(term)
+            term, count = self._whole(candidate)
             if count > best[0]:
                 best = (count, term, candidate)
         if best[0]:
             query.corrected.append(Corrected(word, best[2]))
         return best[1], best[0]
+
+    def _whole(self, word: str) -> tuple[str, int]:
+        term = _any(forms(word))
+        return term, self._count(term)
+
+    def _begun(self, word: str) -> tuple[str, int]:
+        """Give what a word may be the beginning of.
+
+        FTS5 keeps lists for two and three letters, and goes through them as far as it must; for more letters it first
+        puts one together of all products, which is only done where they are few.
+        """
+        if len(word) > 3:
+            term, count = self._whole(word)
+            if count > self._most:
+                return term, count
+            term = _any([*forms(word), *beginning(self._tx, word)])
+            count = self._count(term)
+            if count > self._most:
+                return term, count
+        term = _any(forms(word), word if len(word) > 1 else None)
+        return term, self._count(term)
 
     def _count(self, term: str) -> int:
         row = self._tx.one(
@@ -140,8 +168,6 @@ class Search:
             facets = self._facets(self._matching(query.all))
         else:
             ordered = self._ranked(query, strict)
-            if len(ordered) < _FEW and (len(query.terms) > 1 or query.lost):
-                ordered += self._partly(query, set(ordered))
             if self._sought.sort != "relevance":
                 ordered = self._sorted(ordered)
             items, facets = self._summaries(ordered[offset : offset + limit]), self._facets_of(ordered)
@@ -160,36 +186,52 @@ class Search:
         return f"""SELECT w.rowid FROM product_words w CROSS JOIN products p ON p.rowid = w.rowid
             WHERE product_words MATCH :match AND {self._where}"""
 
-    def _ranked(self, query: _Query, rows: Sequence[int]) -> list[int]:
+    def _ranked(self, query: _Query, strict: Sequence[int]) -> list[int]:
         """Order rows by how well the words fit, and a little by use. Words that very many have tell nothing."""
-        if not rows:
+        if not query.terms:
             return []
-        match = " AND ".join(query.rare or query.terms)
-        return self._weighed(query, self._scores(match, rows))
+        rare = [term for _, term in sorted(query.rare)]
+        if len(query.terms) + query.lost < 2 or not rare:
+            return self._weighed(query, self._scores(" AND ".join(rare or query.terms), strict))
+        some = self._weighable(query)
+        if len(strict) >= _FEW and len(some) < len(query.terms):
+            return self._weighed(query, self._scores(" AND ".join(rare), strict))
+        # Some may have all words by the way, where others are about most of them.
+        match, had = " OR ".join(some), set(strict)
+        scores = self._scores(match, {*self._matches(match)[: self._most], *strict}, had)
+        least = scores[0][0] * _PART if scores else 0.0
+        kept = [each for place, each in enumerate(scores) if place < _ANYWAY or each[1] in had or each[0] <= least]
+        return self._weighed(query, kept)
 
-    def _scores(self, match: str, rows: Sequence[int]) -> list[tuple[float, int]]:
+    def _weighable(self, query: _Query) -> list[str]:
+        """Give the rarest terms, as many as few enough products have together, and one at least."""
+        found: list[str] = []
+        together = 0
+        for count, term in sorted(query.rare):
+            together += count
+            if found and together > self._most:
+                break
+            found.append(term)
+        return found
+
+    def _scores(self, match: str, rows: Collection[int], all_words: Collection[int] = ()) -> list[tuple[float, int]]:
+        """Give (score, row), the best first: the least score is the best."""
         wanted = set(rows)
         found = self._tx.all(
             f"SELECT rowid, {_RANK} AS score FROM product_words WHERE product_words MATCH :match", {"match": match}
         )
-        return sorted((row["score"], row["rowid"]) for row in found if row["rowid"] in wanted)
-
-    def _partly(self, query: _Query, present: set[int]) -> list[int]:
-        """Give rows that have some of the words: of those few have, where there are any."""
-        terms = query.rare or query.terms
-        if not terms:
-            return []
-        rows = [row for row in self._matches(" OR ".join(terms))[: self._most] if row not in present]
-        if not rows:
-            return []
-        return self._weighed(query, self._scores(" OR ".join(terms), rows))
+        return sorted(
+            (row["score"] * (_WHOLE if row["rowid"] in all_words else 1), row["rowid"])
+            for row in found
+            if row["rowid"] in wanted
+        )
 
     def _weighed(self, query: _Query, scores: Sequence[tuple[float, int]]) -> list[int]:
         """Order by score (the least is the best), use and the whole name being what was typed."""
         best = [row for _, row in scores[:_WEIGHED]]
         found = self._tx.all(
-            """SELECT p.rowid AS id, p.name, p.status, u.weight FROM json_each(:rows) CROSS JOIN products p
-               ON p.rowid = value LEFT JOIN product_use u ON u.product = p.name""",
+            f"""SELECT p.rowid AS id, p.name, p.status, u.weight {_ROWS}
+                LEFT JOIN product_use u ON u.product = p.name""",
             {"rows": json.dumps(best)},
         )
         facts = {row["id"]: row for row in found}
@@ -214,27 +256,42 @@ class Search:
             return self._rows(
                 f"{_SUMMARY} WHERE p.rowid IN ({matching}) ORDER BY p.name LIMIT :limit OFFSET :offset", limit, offset
             )
-        named = f"name : ({query.all})"
-        first = self._matches(named) if sort == "relevance" else []
-        first = self._by_length(first) if len(first) <= self._most else []
+        first = self._named(query) if sort == "relevance" else []
         shown = self._summaries(first[offset : offset + limit])
         if len(shown) < limit:
-            others = f"({query.all}) NOT ({named})" if first else query.all
-            shown += self._newest(others, limit - len(shown), max(0, offset - len(first)))
+            shown += self._newest(query, first, limit - len(shown), max(0, offset - len(first)))
         return shown
 
-    def _newest(self, query: str, limit: int, offset: int) -> list[dict[str, Any]]:
+    def _named(self, query: _Query) -> list[int]:
+        """Give rows with the words in their name, unless they are too many as well.
+
+        Beyond some number of products, of the oldest those alone whose name begins with the words.
+        """
+        whole = "_".join(query.words)
         rows = self._tx.all(
-            f"{self._matching(query)} ORDER BY w.rowid DESC LIMIT :limit OFFSET :offset",
-            {**self._values, "limit": limit, "offset": offset},
+            f"""SELECT p.rowid AS id FROM products p WHERE p.name >= :whole AND p.name < :whole || :last
+                AND {self._where} LIMIT {self._most + 1}""",
+            {**self._values, "whole": whole, "last": "\U0010ffff"},
+        )
+        found = self._tx.all(
+            f"""{self._matching(f"name : ({query.all})")} AND w.rowid > :top - {_NAMED} LIMIT {self._most + 1}""",
+            self._values,
+        )
+        named = {row["id"] for row in rows} | {row["rowid"] for row in found}
+        return self._by_length(list(named)) if len(named) <= self._most else []
+
+    def _newest(self, query: _Query, without: Sequence[int], limit: int, offset: int) -> list[dict[str, Any]]:
+        rows = self._tx.all(
+            f"""{self._matching(query.all)} AND w.rowid NOT IN (SELECT value FROM json_each(:without))
+                ORDER BY w.rowid DESC LIMIT :limit OFFSET :offset""",
+            {**self._values, "without": json.dumps(without), "limit": limit, "offset": offset},
         )
         return self._summaries([row["rowid"] for row in rows])
 
     def _by_length(self, rows: Sequence[int]) -> list[int]:
         found = self._tx.all(
-            """SELECT p.rowid AS id FROM json_each(:rows) CROSS JOIN products p ON p.rowid = value
-               LEFT JOIN product_use u ON u.product = p.name
-               ORDER BY length(p.name) * (1 - 0.15 * COALESCE(u.weight, 0)), p.name""",
+            f"""SELECT p.rowid AS id {_ROWS} LEFT JOIN product_use u ON u.product = p.name
+                ORDER BY length(p.name) * (1 - {_USE} * COALESCE(u.weight, 0)), p.name""",
             {"rows": json.dumps(rows)},
         )
         return [row["id"] for row in found]
@@ -242,7 +299,7 @@ class Search:
     def _sorted(self, rows: Sequence[int]) -> list[int]:
         order = "p.rowid DESC" if self._sought.sort == "newest" else "p.name"
         found = self._tx.all(
-            f"SELECT p.rowid AS id FROM json_each(:rows) CROSS JOIN products p ON p.rowid = value ORDER BY {order}",
+            f"SELECT p.rowid AS id {_ROWS} ORDER BY {order}",
             {"rows": json.dumps(rows)},
         )
         return [row["id"] for row in found]
@@ -252,9 +309,7 @@ class Search:
     def _summaries(self, rows: Sequence[int]) -> list[dict[str, Any]]:
         if not rows:
             return []
-        found = self._tx.all(
-            f"{_SUMMARY} CROSS JOIN json_each(:rows) ON p.rowid = value", {"rows": json.dumps(list(rows))}
-        )
+        found = self._tx.all(f"{_SHOW} {_ROWS}", {"rows": json.dumps(list(rows))})
         by_row = {row["id"]: row for row in found}
         return [summary(by_row[row]) for row in rows if row in by_row]
 
@@ -272,22 +327,23 @@ class Search:
         """Count the values that the finds have; of very many finds the first alone, and then it is at least so many."""
         if not self._sought.facets:
             return None
-        source = f"products p WHERE {self._where}"
+        source = "products p"
+        tagged = f"product_tags t CROSS JOIN products p ON p.name = t.product WHERE {self._where}"
+        if not self._sought.filtered:
+            tagged = "product_tags t"  # those of retired products are gone
         if some:
             source = f"(SELECT rowid AS id FROM ({some}) LIMIT {_COUNTED}) CROSS JOIN products p ON p.rowid = id"
-            source += f" WHERE {self._where}"
+            tagged = f"{source} CROSS JOIN product_tags t ON t.product = p.name WHERE {self._where}"
+        counts: dict[str, Counter[str]] = {name: Counter() for name in FACETS}
         rows = self._tx.all(
-            f"SELECT p.domain, p.owner, p.access, p.status, count(*) AS n FROM {source} GROUP BY 1, 2, 3, 4",
+            f"""SELECT p.domain, p.owner, p.access, p.status, count(*) AS n FROM {source} WHERE {self._where}
+                GROUP BY 1, 2, 3, 4""",
             self._values,
         )
-        counts: dict[str, Counter[str]] = {name: Counter() for name in FACETS}
         for row in rows:
             for name in ("domain", "owner", "access", "status"):
                 counts[name][row[name]] += row["n"]
-        joined = source.replace(" WHERE ", " CROSS JOIN product_tags t ON t.product = p.name WHERE ", 1)
-        if not some:
-            joined = f"product_tags t CROSS JOIN products p ON p.name = t.product WHERE {self._where}"
-        for row in self._tx.all(f"SELECT t.tag, count(*) AS n FROM {joined} GROUP BY 1", self._values):
+        for row in self._tx.all(f"SELECT t.tag, count(*) AS n FROM {tagged} GROUP BY 1", self._values):
             counts["tag"][row["tag"]] = row["n"]
         total = sum(counts["access"].values())
         exact = some is None or total < _COUNTED
@@ -299,11 +355,11 @@ def _values(counts: Counter[str], exact: bool) -> list[Facet]:
     return [Facet(value, count, exact) for value, count in ordered[:_SHOWN]]
 
 
-def _term(word: str, begun: bool) -> str:
-    """Write a word as FTS5 takes it: any of its forms, or what begins with it."""
-    each = [f'"{form}"' for form in forms(word)]
-    if begun and len(word) > 1:
-        each.append(f'"{word}"*')
+def _any(words: Sequence[str], begun: str | None = None) -> str:
+    """Write as FTS5 takes it: any of some words, or what begins with one."""
+    each = [f'"{word}"' for word in words]
+    if begun:
+        each.append(f'"{begun}"*')
     return f"({' OR '.join(each)})"
 
 

@@ -17,6 +17,7 @@ from .words import spelled
 _HEAD = 7  # letters that are cut; slips behind them need no cut
 _LONG = 8  # letters from which two slips are forgiven
 _CANDIDATES = 200
+_BEGUN = 32
 
 SPELLING_SCHEMA = (
     """CREATE TABLE product_spellings (slip TEXT NOT NULL, word TEXT NOT NULL, PRIMARY KEY (slip, word))
@@ -84,6 +85,16 @@ def meant(tx: Transaction, word: str, begun: bool) -> list[str]:
         if away is not None:
             found.append((away, row["word"]))
     return [each for _, each in sorted(found)]
+
+
+def beginning(tx: Transaction, word: str) -> list[str]:
+    """Give some known words that begin with `word`."""
+    rows = tx.all(
+        f"""SELECT DISTINCT word FROM product_spellings WHERE slip >= :head AND slip < :head || :last
+            AND word >= :word AND word < :word || :last LIMIT {_BEGUN}""",
+        {"head": word[:_HEAD], "word": word, "last": "\U0010ffff"},
+    )
+    return [row["word"] for row in rows]
 
 
 def _away(typed: str, word: str, begun: bool) -> tuple[int, bool, bool] | None:
