@@ -1,4 +1,4 @@
-"""Finding products by words, filters and use. What it costs is bounded, however many products match (ADR 27)."""
+"""Finding products by words, filters and use. What it costs is bounded, however many products match (ADR 22)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The words that occur in products, kept so that one with a slip in it finds what was meant.
 
 A word stands under its beginning, and under its beginning with one or two letters left out. What was typed is cut in
-the same way: whatever differs from a word by a letter or two meets it under one of these, by look-ups alone (ADR 27).
+the same way: whatever differs from a word by a letter or two meets it under one of these, by look-ups alone (ADR 22).
 """
 
 from __future__ import annotations
