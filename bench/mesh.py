@@ -62,19 +62,22 @@ class BenchHome:
     token: str
 
 
-def home_of(folder: Path, products: int) -> BenchHome:
-    """Give a home with so many products, as a copy of one that is made at the first call in a run."""
-    kept = Path(os.environ[_KEPT]) / str(products)
+def home_of(folder: Path, products: int, columns: int = 0) -> BenchHome:
+    """Give a home with so many products, as a copy of one that is made at the first call in a run.
+
+    With `columns`, each declares a table of so many.
+    """
+    kept = Path(os.environ[_KEPT]) / f"{products}-{columns}"
     if not kept.exists():
         draft = kept.with_suffix(".draft")
         draft.mkdir()
-        (draft / "token").write_text(_make(draft / "home", products))
+        (draft / "token").write_text(_make(draft / "home", products, columns))
         draft.rename(kept)
     shutil.copytree(kept / "home", folder / "home")
     return BenchHome(folder / "home", (kept / "token").read_text())
 
 
-def _make(path: Path, products: int) -> str:
+def _make(path: Path, products: int, columns: int) -> str:
     from thinmesh.bootstrap import init_home, open_home
 
     token = init_home(path).admin_token
@@ -82,7 +85,7 @@ def _make(path: Path, products: int) -> str:
     caller = platform.identity.principal_of_home()
     platform.identity.create_team(caller, "bench", [f"domain{number:02d}" for number in range(DOMAINS)])
     with ThreadPoolExecutor(64) as pool:
-        documents = (document(number, columns=0) for number in range(products))
+        documents = (document(number, columns) for number in range(products))
         list(pool.map(lambda each: platform.products.register(caller, each), documents))
     while platform.warehouse.follow(1_000):
         pass

@@ -1,4 +1,4 @@
-"""Find products: a page of the list, and searches of all kinds, over HTTP at 10,000 products and at 100,000."""
+"""Find products: pages of products and of tables, and searches of all kinds, by HTTP at 10,000 products and 100,000."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ _WORDS = (
 
 
 @contextmanager
-def served(paths: tuple[str, ...], products: int, folder: Path) -> Iterator[Work]:
-    """Ask a served home."""
-    home = mesh.home_of(folder, products)
+def served(paths: tuple[str, ...], products: int, folder: Path, columns: int = 0) -> Iterator[Work]:
+    """Ask a served home, where products declare a table of so many columns."""
+    home = mesh.home_of(folder, products, columns)
     with mesh.served(home.path) as port:
         yield _asking(port, paths, home.token)
 
@@ -116,6 +116,7 @@ def _until(true: Callable[[], bool]) -> None:
 
 
 _LIST = ("/product/v1/products?limit=100",)
+_TABLES = ("/query/v1/tables?limit=100",)
 _SEARCH = tuple(f"/product/v1/search?q={words.replace(' ', '+')}" for words in _WORDS)
 
 JOBS = (
@@ -124,6 +125,13 @@ JOBS = (
         title="list 100 of 10,000 products by HTTP",
         sides={OURS: partial(served, _LIST, _PRODUCTS), "floor": partial(bare, _LIST, _PRODUCTS)},
         goals=(Goal("p50", 0.010, against=None),),
+        rounds=3,
+    ),
+    Job(
+        key="tables",
+        title="list 100 of 10,000 readable tables by HTTP",
+        sides={OURS: partial(served, _TABLES, _PRODUCTS, columns=8)},
+        goals=(Goal("p50", 0.015, against=None),),
         rounds=3,
     ),
     Job(

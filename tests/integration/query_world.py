@@ -81,8 +81,19 @@ class Catalog:
             found.append(table)
         return found
 
-    def readable(self, caller: Principal) -> list[ReadableTable]:
-        return [table for name, table in self.tables.items() if self.may(caller, name.product)]
+    def readable(
+        self, caller: Principal, limit: int | None = None, after: Sequence[str] = ("", "")
+    ) -> list[ReadableTable]:
+        tables = sorted(self.tables.items(), key=lambda item: (item[0].product, item[0].table))
+        allowed = [table for name, table in tables if self.may(caller, name.product)]
+        return [table for table in allowed if (table.product, table.table) > tuple(after)][:limit]
+
+    def described(self, caller: Principal, product: str | None = None) -> list[tuple[str, str, str | None]]:
+        return [
+            (table.product, table.table, table.description)
+            for table in self.readable(caller)
+            if product in (None, table.product)
+        ]
 
     def names(self, caller: Principal) -> list[TableName]:
         return [table.name for table in self.readable(caller)]

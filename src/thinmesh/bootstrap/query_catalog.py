@@ -24,9 +24,15 @@ class QueryCatalog:
         found = self.reading.snapshots(caller, [(name.product, name.table) for name in names])
         return [readable_table(snapshot) for snapshot in found]
 
-    def readable(self, caller: Principal) -> Sequence[ReadableTable]:
-        """Give every table whose data the caller may read."""
-        return [readable_table(snapshot) for snapshot in self.reading.readable(caller)]
+    def readable(
+        self, caller: Principal, limit: int | None = None, after: Sequence[str] = ("", "")
+    ) -> Sequence[ReadableTable]:
+        """Give the tables whose data the caller may read."""
+        return [readable_table(snapshot) for snapshot in self.reading.readable(caller, limit, after)]
+
+    def described(self, caller: Principal, product: str | None = None) -> Sequence[tuple[str, str, str | None]]:
+        """Give their names and descriptions."""
+        return self.reading.described(caller, product)
 
     def names(self, caller: Principal) -> Sequence[TableName]:
         """Give the names of those tables."""

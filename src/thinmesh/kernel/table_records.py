@@ -15,6 +15,9 @@ from .contract import Column, Reference, Table
 _COLUMN_FIELDS = fields(Column)
 _REFERENCE_FIELDS = fields(Reference)
 _TABLE_FIELDS = fields(Table)
+_COLUMN_NAMES = frozenset(each.name for each in _COLUMN_FIELDS)
+_REFERENCE_NAMES = frozenset(each.name for each in _REFERENCE_FIELDS)
+_TABLE_NAMES = frozenset(each.name for each in _TABLE_FIELDS)
 
 
 def table_record(table: Table) -> dict[str, Any]:
@@ -28,10 +31,10 @@ def table_record(table: Table) -> dict[str, Any]:
 
 def table_of_record(record: Mapping[str, Any]) -> Table:
     """Read back what `table_record` wrote."""
-    found = _values(record, _TABLE_FIELDS)
-    found["columns"] = tuple(Column(**_values(column, _COLUMN_FIELDS)) for column in record["columns"])
+    found = _values(record, _TABLE_NAMES)
+    found["columns"] = tuple(Column(**_values(column, _COLUMN_NAMES)) for column in record["columns"])
     found["references"] = tuple(
-        Reference(**_values(reference, _REFERENCE_FIELDS)) for reference in record.get("references", ())
+        Reference(**_values(reference, _REFERENCE_NAMES)) for reference in record.get("references", ())
     )
     found["unique"] = tuple(tuple(columns) for columns in found.get("unique", ()))
     return Table(**found)
@@ -46,11 +49,10 @@ def _record(value: object, described: tuple[Field[Any], ...]) -> dict[str, Any]:
     return found
 
 
-def _values(record: Mapping[str, Any], described: tuple[Field[Any], ...]) -> dict[str, Any]:
+def _values(record: Mapping[str, Any], known: frozenset[str]) -> dict[str, Any]:
+    # A record has few of the fields, for most have their defaults.
     return {
-        each.name: tuple(record[each.name]) if isinstance(record[each.name], list) else record[each.name]
-        for each in described
-        if each.name in record
+        name: tuple(member) if isinstance(member, list) else member for name, member in record.items() if name in known
     }
 
 

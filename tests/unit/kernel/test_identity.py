@@ -60,6 +60,9 @@ class NoGrants:
     def granted(self, user, teams, product):
         return False
 
+    def granted_products(self, user, teams):
+        return frozenset()
+
 
 @pytest.fixture(scope="module")
 def keys(tmp_path_factory):

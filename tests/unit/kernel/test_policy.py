@@ -48,6 +48,9 @@ class Granted:
     def granted(self, user, teams, product):
         return any((who, product) in self.pairs for who in (user, *teams))
 
+    def granted_products(self, user, teams):
+        return {product for who, product in self.pairs if who in (user, *teams)}
+
 
 grants = st.builds(
     lambda pairs: Granted(*pairs),
@@ -76,6 +79,13 @@ def test_closed_data_is_read_by_owners_and_the_granted_alone(caller, product, gr
     assert policy.allows(caller, Action.READ_DATA, product) == allowed
     entitled = product.owner in caller.teams or granted.granted(caller.user, caller.teams, product.name)
     assert allowed == ((product.access == "open" or entitled) and caller.scope in ("read", "write", "admin"))
+
+
+@given(principals, st.lists(products, max_size=4), grants)
+def test_many_products_are_judged_as_each_is(caller, found, granted):
+    policy = Policy(granted)
+    alone = [product.name for product in found if policy.allows(caller, Action.READ_DATA, product)]
+    assert policy.readable(caller, found) == alone
 
 
 @given(principals, products)

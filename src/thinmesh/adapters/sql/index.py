@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from thinmesh.kernel.database import Transaction
 from thinmesh.kernel.events import Event, EventFeed
+from thinmesh.kernel.policy import ProductFacts
 from thinmesh.kernel.product import DataFile, Descriptor, Product, TableState
 
 from .spelling import SPELLING_FILL, SPELLING_SCHEMA, learn
 
 if TYPE_CHECKING:
+    from thinmesh.kernel.contract import Table
     from thinmesh.kernel.ledger import Entry, ProductChange, TableLoad
     from thinmesh.planes.product.model import Found, Sought
 
@@ -83,6 +85,8 @@ PROJECTION_TABLES = (
 
 _SUMMARY = """SELECT p.name, p.domain, p.owner, p.access, p.status, p.version, p.description, p.tags,
     p.publication, p.published, p.changed FROM products p"""
+_OF_PRODUCTS = "product IN (SELECT value FROM json_each(:products))"
+_ALL = -1  # as LIMIT
 _DESCRIBED = "SELECT DISTINCT product FROM product_history WHERE described = 1 AND sequence > :s"
 
 
@@ -383,6 +387,44 @@ class SqlProductIndex:
             {"s": since},
         )
         return [{**dict(row), "tables": names.get(row["name"], [])} for row in rows]
+
+    def facts(
+        self, tx: Transaction, first: str = "", limit: int | None = None, offset: int = 0
+    ) -> Sequence[ProductFacts]:
+        """Give what the policy must know of active products, by name: of `limit`, from the name `first` on."""
+        rows = tx.all(
+            """SELECT name, domain, owner, access, status FROM products WHERE status <> 'retired' AND name >= :first
+               ORDER BY name LIMIT :limit OFFSET :offset""",
+            {"first": first, "limit": _ALL if limit is None else limit, "offset": offset},
+        )
+        return [ProductFacts(*row) for row in rows]
+
+    def tables(
+        self, tx: Transaction, products: Collection[str], limit: int | None = None, after: Sequence[str] = ("", "")
+    ) -> Sequence[tuple[str, Table, str | None]]:
+        """Give (product, table, publication) of products by both names, after those two; no document is read."""
+        from thinmesh.kernel.table_records import table_of_record
+
+        rows = tx.all(
+            f"""SELECT product, record, publication FROM product_tables
+               WHERE {_OF_PRODUCTS} AND (product, name) > (:product, :table) ORDER BY product, name LIMIT :limit""",
+            {
+                "products": json.dumps(list(products)),
+                "product": after[0],
+                "table": after[1],
+                "limit": _ALL if limit is None else limit,
+            },
+        )
+        return [(row["product"], table_of_record(json.loads(row["record"])), row["publication"]) for row in rows]
+
+    def table_descriptions(self, tx: Transaction, products: Collection[str]) -> Sequence[tuple[str, str, str | None]]:
+        """Give (product, table, description) of the tables of products, by both names."""
+        rows = tx.all(
+            f"""SELECT product, name, json_extract(record, '$.description') AS description FROM product_tables
+               WHERE {_OF_PRODUCTS} ORDER BY product, name""",
+            {"products": json.dumps(list(products))},
+        )
+        return [(row["product"], row["name"], row["description"]) for row in rows]
 
     def described(self, tx: Transaction, since: int) -> Collection[str]:
         """Give the products whose descriptor changed after a log sequence, retired ones included."""

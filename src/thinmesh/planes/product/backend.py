@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from thinmesh.kernel.contract import Table
     from thinmesh.kernel.database import Database, Transaction
     from thinmesh.kernel.ledger import Ledger
-    from thinmesh.kernel.policy import Policy, Principal
+    from thinmesh.kernel.policy import Policy, Principal, ProductFacts
     from thinmesh.kernel.product import DataFile, Product
     from thinmesh.kernel.repository import DataRepository
 
@@ -281,6 +281,19 @@ class ProductIndex(Protocol):
 
         With `since`, of those alone that `described` gives.
         """
+
+    def facts(
+        self, tx: Transaction, first: str = "", limit: int | None = None, offset: int = 0
+    ) -> Sequence[ProductFacts]:
+        """Give what the policy must know of active products, by name: of `limit`, from the name `first` on."""
+
+    def tables(
+        self, tx: Transaction, products: Collection[str], limit: int | None = None, after: Sequence[str] = ("", "")
+    ) -> Sequence[tuple[str, Table, str | None]]:
+        """Give (product, table, publication) of products by both names, after those two; no document is read."""
+
+    def table_descriptions(self, tx: Transaction, products: Collection[str]) -> Sequence[tuple[str, str, str | None]]:
+        """Give (product, table, description) of the tables of products, by both names."""
 
     def described(self, tx: Transaction, since: int) -> Collection[str]:
         """Give the products whose descriptor changed after a log sequence, retired ones included."""

@@ -43,27 +43,44 @@ class Reading:
             return []
         return [self._snapshot(product, name) for product, name in others]
 
-    def readable(self, caller: Principal) -> list[Snapshot]:
-        """Give every table whose data the caller may read, without its files."""
-        found = []
+    def readable(self, caller: Principal, limit: int | None = None, after: Sequence[str] = ("", "")) -> list[Snapshot]:
+        """Give the tables whose data the caller may read, without their files: `limit` of them after (product, table).
+
+        They come by product and table. No document is read, and of a large mesh no more than the answer takes.
+        """
+        found: list[Snapshot] = []
+        step, seen = limit, 0
         with self._backends.database.read() as tx:
-            for name in self._backends.index.names(tx):
-                product = live_product(self._backends, tx, name)
-                if self._backends.policy.allows(caller, Action.READ_DATA, facts(product)):
-                    found += [Snapshot(name, state.table, state.publication, ()) for state in product.tables.values()]
-        return found
+            while True:
+                some = self._backends.index.facts(tx, after[0], step, seen)
+                wanted = None if limit is None else limit - len(found)
+                names = self._backends.policy.readable(caller, some)
+                for product, table, publication in self._backends.index.tables(tx, names, wanted, after):
+                    found.append(Snapshot(product, table, publication, ()))
+                seen += len(some)
+                if limit is None or step is None or len(found) >= limit or len(some) < step:
+                    return found
+                step *= 2  # most of what was looked at is closed to the caller
 
     def names(self, caller: Principal) -> list[tuple[str, str]]:
         """Give the (product, table) names of `readable`, by product; no document is read."""
         with self._backends.database.read() as tx:
-            return [
-                (row["name"], table)
-                for row in self._backends.index.catalog(tx)
-                if self._backends.policy.allows(
-                    caller, Action.READ_DATA, ProductFacts(row["name"], row["domain"], row["owner"], row["access"])
-                )
-                for table in row["tables"]
-            ]
+            rows = {row["name"]: row for row in self._backends.index.catalog(tx)}
+            facts = (ProductFacts(row["name"], row["domain"], row["owner"], row["access"]) for row in rows.values())
+            readable = self._backends.policy.readable(caller, facts)
+        return [(name, table) for name in readable for table in rows[name]["tables"]]
+
+    def described(self, caller: Principal, product: str | None = None) -> list[tuple[str, str, str | None]]:
+        """Give (product, table, description) of `readable`, or of one product's part of it."""
+        with self._backends.database.read() as tx:
+            names = self._backends.policy.readable(caller, self._facts_of(tx, product))
+            return list(self._backends.index.table_descriptions(tx, names))
+
+    def _facts_of(self, tx: Transaction, product: str | None) -> Sequence[ProductFacts]:
+        """Give the facts of one active product, or of all."""
+        if product is None:
+            return self._backends.index.facts(tx)
+        return [each for each in self._backends.index.facts(tx, product, 1) if each.name == product]
 
     def describe(self, caller: Principal, product: str, table: str) -> Snapshot:
         """Give a table's columns to any signed-in user."""

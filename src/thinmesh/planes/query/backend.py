@@ -21,8 +21,19 @@ class TableCatalog(Protocol):
         for a table whose data the caller may not read.
         """
 
-    def readable(self, caller: Principal) -> Sequence[ReadableTable]:
-        """Give every table whose data the caller may read, by product and table name; `files` may be left out."""
+    def readable(
+        self, caller: Principal, limit: int | None = None, after: Sequence[str] = ("", "")
+    ) -> Sequence[ReadableTable]:
+        """Give the tables whose data the caller may read, by product and table name: `limit` after those two names.
+
+        `files` may be left out.
+        """
+
+    def described(self, caller: Principal, product: str | None = None) -> Sequence[tuple[str, str, str | None]]:
+        """Give (product, table, description) of every table that `readable` gives, in its order; or of one product's.
+
+        Quick in a large mesh.
+        """
 
     def names(self, caller: Principal) -> Sequence[TableName]:
         """Give the names of the tables that `readable` gives, by product, and nothing more: quick in a large mesh."""

@@ -156,11 +156,8 @@ class Queries:
     def tables(self, caller: Principal, limit: int | None = None, cursor: str | None = None) -> Page:
         """List the tables whose data the caller may read: product, table, description, publication, columns."""
         size, after = checked_limit(limit), texts_of(cursor, 2)
-        found = sorted(self._catalog.readable(caller), key=lambda one: (one.product, one.table))
-        if after is not None:
-            found = [one for one in found if [one.product, one.table] > after]
-        rest = len(found) > size
-        last = found[size - 1] if rest else None
+        found = self._catalog.readable(caller, size + 1, after or ("", ""))
+        last = found[size - 1] if len(found) > size else None
         return Page(tuple(map(_listed, found[:size])), cursor_of([last.product, last.table]) if last else None)
 
     def names(self, caller: Principal) -> tuple[TableName, ...]:
@@ -292,9 +289,8 @@ class Queries:
         """Decide what a statement runs over: grants and snapshots of all its tables, in one read."""
         if parsed.kind == "show":
             only = parsed.tables[0].product if parsed.tables else None
-            listed = [one for one in self._catalog.readable(caller) if only in (None, one.product)]
-            rows = sorted((one.product, one.table, one.description) for one in listed)
-            return Binding(answer=Answer(("product", "table", "description"), tuple(rows)))
+            rows = tuple(self._catalog.described(caller, only))
+            return Binding(answer=Answer(("product", "table", "description"), rows))
         if parsed.kind == "describe":
             return Binding(answer=_described(self._catalog.describe(caller, parsed.tables[0])))
         found = tuple(self._catalog.resolve(caller, parsed.tables)) if parsed.tables else ()
