@@ -43,7 +43,7 @@ class BodyLimit:
         if scope["type"] != "http" or scope["method"] == "GET":
             await self._app(scope, receive, send)
             return
-        steady = _Steady(receive, send, self._patience)
+        steady = Steady(receive, send, self._patience)
         if self._exempt.fullmatch(scope["path"]):
             await self._app(scope, steady.receive, steady.send)
             return
@@ -85,10 +85,10 @@ class BodyLimit:
         return TooLarge(f"The body is larger than {self._limit} bytes.", help="Send data files by `publications`.")
 
 
-class _Steady:
+class Steady:
     """A request whose body must keep coming; one that stalls is refused, and its connection closed."""
 
-    def __init__(self, receive: Receive, send: Send, patience: float) -> None:
+    def __init__(self, receive: Receive, send: Send, patience: float = _PATIENCE_SECONDS) -> None:
         self._receive = receive
         self._send = send
         self._patience: float | None = patience

@@ -8,6 +8,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 
+from thinmesh.interface.http.body import Steady
 from thinmesh.interface.http.doorstep import App, Receive, Scope, Send, request_id
 from thinmesh.interface.http.problems import internal, of_http_exception
 from thinmesh.interface.http.rates import Rates
@@ -15,7 +16,7 @@ from thinmesh.interface.http.uploads import Turns
 from thinmesh.interface.platform import Platform
 from thinmesh.kernel.errors import MeshError
 
-from . import access, assets, console, handing_in, product, search, signing_in, status, teams
+from . import access, assets, console, handing_in, product, search, session, signing_in, status, teams
 from .visit import Page, Site, route
 
 # The first step of every page's address. Git and the documents have others, and so have the API's planes but one.
@@ -39,6 +40,7 @@ class Pages:
     def __init__(self, platform: Platform, rates: Rates, turns: Turns, api: App) -> None:
         self._api = api
         site = Site(platform, rates)
+        self._site = site
         self._pages = Starlette(
             routes=[assets.ROUTE, *signing_in.routes(site), *(route(site, page) for page in PAGES)],
             exception_handlers={Exception: _unexpected, 404: _unknown, 405: _unknown},
@@ -51,6 +53,14 @@ class Pages:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] == "http" and _PAGES.match(scope["path"]):
+            request, steady = Request(scope), Steady(receive, send)
+            if scope["method"] != "GET":
+                receive, send = steady.receive, steady.send
+            try:
+                session.arrive(self._site.platform, self._site.rates, request, secure=self._site.secure)
+            except MeshError as error:
+                await self._site.error(request, error)(scope, receive, send)
+                return
             await self._pages(scope, receive, send)
         else:
             await self._api(scope, receive, send)

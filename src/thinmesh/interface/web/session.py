@@ -7,8 +7,6 @@ Origin where an old browser lacks it).
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -17,25 +15,52 @@ from thinmesh.interface.platform import Platform
 from thinmesh.kernel.errors import NotAllowed, NotSignedIn
 from thinmesh.kernel.policy import Principal
 
-COOKIE = "thinmesh_session"
+_NAME = "thinmesh_session"
 # A working day: the token that was signed in with may last for months, and a browser may be somebody else's.
 SECONDS = 12 * 3600
 _SAFE = frozenset({"GET", "HEAD"})
+_CALLER, _REFUSAL = "thinmesh_visitor", "thinmesh_stranger"
 
 
-def caller_of(platform: Platform, rates: Rates, request: Request) -> Principal:
-    """Tell who sent a request. Raises NotSignedIn, TooManyRequests, NotAllowed where another site made it."""
-    require_own(request)
-    token = request.cookies.get(COOKIE)
+def cookie(*, secure: bool) -> str:
+    """Name the cookie; over TLS so that no other host of the domain, and no page without TLS, can set it."""
+    return f"__Host-{_NAME}" if secure else _NAME
+
+
+def arrive(platform: Platform, rates: Rates, request: Request, *, secure: bool) -> None:
+    """Find out who sends a request, and count it: theirs, or their address's. Raises TooManyRequests.
+
+    Every request for a page or a part of one comes through here: the doorstep counts no request with a cookie, whatever
+    is in it.
+    """
+    token = request.cookies.get(cookie(secure=secure))
     if not token:
-        raise NotSignedIn("Sign in to see this page.")
+        setattr(request.state, _REFUSAL, NotSignedIn("Sign in to see this page."))
+        if "cookie" in request.headers or "authorization" in request.headers:
+            rates.anonymous(request.scope)
+        return
     try:
         found = platform.identity.authenticate(token, "web")
     except NotSignedIn as error:
+        setattr(request.state, _REFUSAL, error)
         rates.failed(request.scope, error)
-        raise
+        return
     rates.signed_in(found.user)
+    setattr(request.state, _CALLER, found)
+
+
+def caller_of(request: Request) -> Principal:
+    """Tell who was found to send a request. Raises NotSignedIn."""
+    found: Principal | None = getattr(request.state, _CALLER, None)
+    if found is None:
+        refusal: NotSignedIn = getattr(request.state, _REFUSAL)
+        raise refusal
     return found
+
+
+def is_known(request: Request) -> bool:
+    """Tell whether somebody who is signed in sent a request."""
+    return getattr(request.state, _CALLER, None) is not None
 
 
 def require_own(request: Request) -> None:
@@ -46,8 +71,9 @@ def require_own(request: Request) -> None:
     if site is not None:
         own = site == "same-origin"
     else:
-        origin = request.headers.get("origin")
-        own = origin is not None and urlsplit(origin).netloc == request.headers.get("host")
+        # Whole, as browsers write it: `null`, or one that no browser sends, is nobody's own.
+        host = request.headers.get("host")
+        own = bool(host) and request.headers.get("origin") in (f"http://{host}", f"https://{host}")
     if not own:
         raise NotAllowed(
             "This request came from another site's page, or from no page at all.",
@@ -57,9 +83,11 @@ def require_own(request: Request) -> None:
 
 def begin(response: Response, token: str, *, secure: bool) -> None:
     """Keep a token in the browser, out of the reach of scripts."""
-    response.set_cookie(COOKIE, token, max_age=SECONDS, path="/", secure=secure, httponly=True, samesite="lax")
+    response.set_cookie(
+        cookie(secure=secure), token, max_age=SECONDS, path="/", secure=secure, httponly=True, samesite="lax"
+    )
 
 
 def end(response: Response, *, secure: bool) -> None:
     """Make the browser forget the token."""
-    response.delete_cookie(COOKIE, path="/", secure=secure, httponly=True, samesite="lax")
+    response.delete_cookie(cookie(secure=secure), path="/", secure=secure, httponly=True, samesite="lax")

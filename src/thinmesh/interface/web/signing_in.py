@@ -63,14 +63,13 @@ def _ask(site: Site, request: Request, status: int = 200, **values: object) -> R
 def _end(site: Site, request: Request) -> None:
     """End the session for good where it is one of a provider's; a token that was typed lives on elsewhere."""
     with suppress(NotSignedIn):
-        caller = site.platform.identity.authenticate(request.cookies.get(session.COOKIE, ""), "web")
-        site.platform.identity.end_session(caller)
+        site.platform.identity.end_session(session.caller_of(request))
 
 
 def _sign_in(site: Site, request: Request, form: Mapping[str, str]) -> Response:
     token, next = form.get("token", "").strip(), local(form.get("next", "/"))
     # Who has signed in by a provider in another tab goes on with that.
-    token = token or request.cookies.get(session.COOKIE, "")
+    token = token or request.cookies.get(session.cookie(secure=site.secure), "")
     typed = {name.removeprefix(TYPED): value for name, value in form.items() if name.startswith(TYPED)}
     try:
         caller = site.platform.identity.authenticate(token, "web")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from inspect import iscoroutinefunction
 from typing import Any, cast
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
@@ -29,6 +29,8 @@ from .rendering import Rendering
 
 # What a person types into one form; a README or a descriptor is the longest.
 _FORM_BYTES = 4 << 20
+# What anybody may make us hold in memory: a long text typed in a session that has ended since, and little more.
+_STRANGERS_BYTES = 256 << 10
 _FIELDS = 500
 
 
@@ -110,7 +112,7 @@ class Site:
     def sign_in(self, request: Request, error: NotSignedIn, form: Mapping[str, str]) -> Response:
         """Ask to sign in, and keep what was typed: it is sent again afterwards."""
         back = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-        told = error.detail if session.COOKIE in request.cookies else ""
+        told = error.detail if session.cookie(secure=self.secure) in request.cookies else ""
         return self.rendering.response(
             request, "sign_in.html", error.status, caller=None, next=back, typed=form, told=told
         )
@@ -126,7 +128,7 @@ def route(site: Site, page: Page) -> Route:
             session.require_own(request)
             if page.takes_files is None:
                 form = await read_form(request)
-            caller = session.caller_of(site.platform, site.rates, request)
+            caller = session.caller_of(request)
             return await _answered(page, Visit(site, request, caller, form))
         except MeshError as error:
             if page.for_script:
@@ -166,10 +168,13 @@ async def read_form(request: Request) -> Mapping[str, str]:
     if "transfer-encoding" in request.headers:
         # No browser sends a form so; nobody may fill the memory with one that does not end.
         raise Malformed("What the form sent does not say its length.", help="Send it from the page.")
-    if int(request.headers.get("content-length") or 0) > _FORM_BYTES:
+    most = _FORM_BYTES if session.is_known(request) else _STRANGERS_BYTES
+    if int(request.headers.get("content-length") or 0) > most:
         raise TooLarge("More was typed than a form takes.", help="Use the command line or the API for long texts.")
     try:
         form: FormData = await request.form(max_files=0, max_fields=_FIELDS)
+    except MeshError:
+        raise
     except Exception as error:  # whatever the parser makes of a broken body
         raise Malformed("What the form sent cannot be read.", help="Reload the page and try again.") from error
     return {name: value for name, value in form.items() if not isinstance(value, UploadFile)}
@@ -177,9 +182,9 @@ async def read_form(request: Request) -> Mapping[str, str]:
 
 def local(address: str) -> str:
     """Give an address of our own pages as it is, and the start page for any other: links may carry anything."""
-    parts = urlsplit(address)
-    plain = address.startswith("/") and not address.startswith(("//", "/\\")) and address.isprintable()
-    return address if plain and not parts.scheme and not parts.netloc else "/"
+    # Browsers take a backslash for a slash, and leave tabs and line ends out; two slashes begin a host.
+    own = address.startswith("/") and not address.startswith(("//", "/\\")) and address.isprintable()
+    return address if own else "/"
 
 
 def segment(text: str) -> str:
