@@ -7,8 +7,10 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -340,6 +342,41 @@ def test_a_wrong_token_is_told_and_never_shown():
             catalog(service, token="wr0ng").put(record())
     assert "datahub.token" in told.value.help
     assert "wr0ng" not in str(told.value)
+
+
+@pytest.mark.parametrize("status", [302, 307, 308])
+def test_nobody_sends_what_is_told_on_to_another_host(status):
+    heard = []
+
+    class Elsewhere(BaseHTTPRequestHandler):
+        """Knows nothing, and sends on whoever writes."""
+
+        def do_POST(self):
+            heard.append(self.path)
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            reads = self.path.startswith("/openapi")
+            self.send_response(200 if reads else status)
+            self.send_header("Location", f"http://127.0.0.1:{self.server.server_port}/elsewhere")
+            self.send_header("Content-Length", "2" if reads else "0")
+            self.end_headers()
+            self.wfile.write(b"[]" if reads else b"")
+
+        def do_GET(self):
+            self.do_POST()
+
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere) as server:
+        threading.Thread(target=server.serve_forever).start()
+        datahub = DataHubCatalog(Server(f"http://127.0.0.1:{server.server_port}", lambda: "t0ken", "thinmesh", 5))
+        try:
+            with pytest.raises(Refused, match=f"answered {status}"):
+                datahub.put(record())
+        finally:
+            server.shutdown()
+    assert [path for path in heard if not path.startswith("/openapi")]
+    assert "/elsewhere" not in heard
 
 
 def test_something_else_that_answers_is_told(service):

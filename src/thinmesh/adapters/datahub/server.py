@@ -158,6 +158,8 @@ class _Line:
         # Proxies and certificates are read now, and not at each request; a `.netrc` brings no password.
         found = session.merge_environment_settings(url, {}, None, None, None)
         session.proxies, session.verify, session.trust_env = found["proxies"], found["verify"], False
+        # Nobody who answers there may send what is told on to another host.
+        session.max_redirects = 0
         request = session.prepare_request(requests.Request("POST", f"{url}/"))
         adapter: Any = session.get_adapter(url)
         pool = adapter.get_connection_with_tls_context(request, session.verify, session.proxies, session.cert)
