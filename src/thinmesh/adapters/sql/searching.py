@@ -24,7 +24,7 @@ _COUNTED = 2_000  # matches that facets count
 _NAMED = 40_000  # products whose names are looked through for words that very many have
 _SHOWN = 20  # values of a facet
 _FEW = 50  # finds with all words; where there are less, those with some of the words are weighed beside them
-_WHOLE = 1.1  # what having all words is worth
+_WHOLE = 1.7  # what having all words is worth, without those of the README
 _PART = 0.3  # of the best score: what a find that lacks words must reach
 _ANYWAY = 10  # the best, that need not
 _WEIGHED = 200  # of the best by their words, those that use is weighed for
@@ -196,9 +196,10 @@ class Search:
         some = self._weighable(query)
         if len(strict) >= _FEW and len(some) < len(query.terms):
             return self._weighed(query, self._scores(" AND ".join(rare), strict))
-        # Some may have all words by the way, where others are about most of them.
+        # A README may have all words by the way, where other products are about most of them.
         match, had = " OR ".join(some), set(strict)
-        scores = self._scores(match, {*self._matches(match)[: self._most], *strict}, had)
+        about = self._matches(f"- readme : ({query.all})") if had else ()
+        scores = self._scores(match, {*self._matches(match)[: self._most], *had}, set(about))
         least = scores[0][0] * _PART if scores else 0.0
         kept = [each for place, each in enumerate(scores) if place < _ANYWAY or each[1] in had or each[0] <= least]
         return self._weighed(query, kept)
@@ -214,14 +215,14 @@ class Search:
             found.append(term)
         return found
 
-    def _scores(self, match: str, rows: Collection[int], all_words: Collection[int] = ()) -> list[tuple[float, int]]:
+    def _scores(self, match: str, rows: Collection[int], about: Collection[int] = ()) -> list[tuple[float, int]]:
         """Give (score, row), the best first: the least score is the best."""
         wanted = set(rows)
         found = self._tx.all(
             f"SELECT rowid, {_RANK} AS score FROM product_words WHERE product_words MATCH :match", {"match": match}
         )
         return sorted(
-            (row["score"] * (_WHOLE if row["rowid"] in all_words else 1), row["rowid"])
+            (row["score"] * (_WHOLE if row["rowid"] in about else 1), row["rowid"])
             for row in found
             if row["rowid"] in wanted
         )
