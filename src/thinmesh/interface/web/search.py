@@ -37,7 +37,7 @@ def find(visit: Visit) -> Response:
         groups=_groups(found.facets or {}, chosen, given),
         chosen=[(_called(value), _address(given, **{kind: ""})) for kind, value in chosen.items()],
         kept={name: value for name, value in given.items() if value and name != "q"},
-        sorts=[(name, _address(given, sort="" if name == SORTS[0] else name), name == sort) for name in SORTS],
+        sorts=_sorts(words, sort, given),
         everything=_address({"q": given["q"]}),
         more=_address(given, cursor=found.next) if found.next else None,
     )
@@ -59,6 +59,13 @@ def _groups(facets: Facets, chosen: Mapping[str, str], given: Mapping[str, str])
         if len(values) > 1 or (values and kind in chosen):
             groups.append({"title": title, "first": values[:_FIRST], "others": values[_FIRST:]})
     return groups
+
+
+def _sorts(words: str, sort: str, given: Mapping[str, str]) -> list[tuple[str, str, bool]]:
+    """Give the orders: without words there is no relevance, and the first is the order by name."""
+    orders = SORTS if words.strip() else SORTS[1:]
+    now = sort if sort in orders else orders[0]
+    return [(name, _address(given, sort="" if name == orders[0] else name), name == now) for name in orders]
 
 
 def _called(value: str) -> str:
