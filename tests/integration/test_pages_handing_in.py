@@ -130,6 +130,20 @@ def test_new_data_replaces_or_is_added(mesh):
         assert cli_json("query", "select count(*) from owned.t", home=home)["rows"] == [[rows]]
 
 
+def test_a_file_with_a_strange_name_makes_a_table_only_where_that_is_said(mesh):
+    clients, home = mesh
+    send = clients["olga"]
+    register(home, "named", owner="sky")
+    assert send.post("/products/named/publish", files={"file": ("t.csv", CSV)}).status_code == 303
+    refused = send.post("/products/named/publish", files={"file": ("t (1).csv", CSV)})
+    assert refused.status_code == 422
+    assert "t_1 is no table of named" in refused.text
+    assert list(cli_json("show", "named", home=home)["product"]["tables"]) == ["t"]
+    done = send.post("/products/named/publish", data={"new": "1"}, files={"file": ("more.csv", CSV)})
+    assert done.status_code == 303
+    assert sorted(cli_json("show", "named", home=home)["product"]["tables"]) == ["more", "t"]
+
+
 def test_who_may_not_publish_hands_nothing_in(mesh):
     clients, _ = mesh
     assert clients["carl"].get("/products/owned/publish").status_code == 403

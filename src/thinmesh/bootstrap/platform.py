@@ -469,7 +469,7 @@ class Platform:
             attempt(self._relieve)
         if "git_door" in made:
             self.git_door.stop()
-        for part in ("queries", "engine", "database"):
+        for part in ("queries", "engine", "checker", "database"):
             if part in made:
                 made[part].close()
         self.layout.unlock()

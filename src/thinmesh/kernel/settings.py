@@ -375,7 +375,9 @@ def _of_file(file: Path, faults: list[Violation]) -> Iterator[_Given]:
     except OSError as error:
         raise Malformed(f"{file} cannot be read: {error.strerror}.", help="Make it readable to this user.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise Malformed(f"{file} is no valid TOML: {error}.", help="Correct that line.") from error
+        twice = "Cannot declare" in str(error)
+        help = "The section is in the file already: put the keys under it." if twice else "Correct that line."
+        raise Malformed(f"{file} is no valid TOML: {error}.", help=help) from error
     for section, members in found.items():
         if section not in SECTIONS or not isinstance(members, dict):
             known = ", ".join(SECTIONS)

@@ -30,11 +30,12 @@ def doctor_command(door: Door, deep: bool) -> int:
 
 @command("rebuild")
 @click.argument("projection", required=False)
-def rebuild_command(door: Door, projection: str | None) -> None:
-    """Build what is derived again from the sources of truth."""
+def rebuild_command(door: Door, projection: str | None) -> int:
+    """Build what is derived again from the sources of truth; exit code 5 where some of it could not be."""
     with door.session() as session, door.progress() as progress:
         found = session.rebuild(projection, progress)
     door.show(found, _rebuilt)
+    return 5 if found["failed"] else 0
 
 
 @command("backup")

@@ -62,6 +62,8 @@ def _authenticated(platform: Platform, request: Request, basic: bool, door: str)
     if not kind and is_owner(request):
         return platform.identity.principal_of_home(request.headers.get(ACTING_AS), "cli")
     refusal = SignInWithPassword if basic else NotSignedIn
+    if kind.lower() == "basic":
+        raise refusal("This address takes no password.", help="Send the token as: Authorization: Bearer TOKEN")
     raise refusal("This address needs a token." if not kind else "This Authorization header is not one we take.")
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from thinmesh.kernel.errors import Malformed, MeshError, Refused
+from thinmesh.kernel.errors import Malformed, MeshError, Refused, Violation
 from thinmesh.kernel.names import legal_name
 from thinmesh.planes.product.model import Upload
 
@@ -81,12 +81,28 @@ def publish(visit: Visit) -> Response:
     """Publish files to a product."""
     name, mode = visit.path("product"), visit.form.get("mode", "replace")
     try:
+        if not visit.form.get("new"):
+            _refuse_strangers(visit, name)
         visit.platform.products.publish(visit.caller, name, _named(visit.files), mode, progress=visit.progress)
     except MeshError as error:
         if visit.partial:
             return visit.page("handing_in_faults.html", error=error, violations=error.violations)
         return _publish_page(visit, error)
     return visit.go(f"/products/{segment(name)}")
+
+
+def _refuse_strangers(visit: Visit, product: str) -> None:
+    """Refuse files that would make new tables: browsers save a file once more as `orders (1).csv`."""
+    known = {table["name"] for table in visit.platform.products.show(visit.caller, product).tables}
+    names = {file.name: file.name.partition(".")[0] for file in _named(visit.files)}
+    strangers = [Violation(f"{table} is no table of {product}", "table", file) for file, table in names.items()]
+    faults = [each for each, table in zip(strangers, names.values(), strict=True) if table not in known]
+    if known and faults:
+        raise Refused(
+            f"Not every file is called after a table of {product}.",
+            help="Rename it, or say below that it is a new table.",
+            violations=faults,
+        )
 
 
 def _form(visit: Visit, typed: Mapping[str, str], error: MeshError | None = None, registered: str = "") -> Response:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -33,6 +34,8 @@ _HEADERS = {"Content-Security-Policy": POLICY, "Cache-Control": "no-store", "Var
 _PACKED_FROM = 2_000  # bytes; below, packing costs more than it saves
 _PACKED_WELL_ENOUGH = 4  # gzip's level
 _STEPS = ((365 * 86400, "year"), (30 * 86400, "month"), (86400, "day"), (3600, "hour"), (60, "minute"))
+_DURATION = re.compile(r"P(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?")
+_UNITS = ("year", "month", "week", "day", "hour", "minute", "second")
 _SIZES = ("bytes", "kB", "MB", "GB", "TB")
 
 
@@ -75,6 +78,13 @@ def ago(text: str | None) -> str:
     return "just now"
 
 
+def lasting(text: str) -> str:
+    """Say an ISO 8601 duration in words; one that is none is left as it is."""
+    found = _DURATION.fullmatch(text)
+    told = [(count, word) for count, word in zip(found.groups(), _UNITS, strict=True) if count] if found else []
+    return " ".join(f"{count} {word}{'s' if count != '1' else ''}" for count, word in told) or text
+
+
 def size(count: int | None) -> str:
     """Write a number of bytes as people say it."""
     if count is None:
@@ -92,6 +102,7 @@ def grouped(count: int | None) -> str:
 
 _FILTERS: Mapping[str, Callable[..., Any]] = {
     "ago": ago,
+    "lasting": lasting,
     "size": size,
     "grouped": grouped,
     "readme": markup.readme,

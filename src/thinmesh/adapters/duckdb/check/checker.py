@@ -53,6 +53,10 @@ class DuckdbChecker:
         ):
             return Check(job, work, connection, told).run()
 
+    def close(self) -> None:
+        """Let go of the engine that is prepared."""
+        self._connections.close()
+
 
 def check_files(
     tables: Mapping[str, Table],

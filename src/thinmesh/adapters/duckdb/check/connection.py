@@ -35,6 +35,7 @@ class Connections:
             "autoload_known_extensions": False,
         }
         self._spare = spare
+        self._renewing: set[threading.Thread] = set()
         # One at most; a deque is taken from and put to by any thread.
         self._ready: deque[Connection] = deque(maxlen=1)
 
@@ -47,9 +48,19 @@ class Connections:
             yield connection
         finally:
             if self._spare:
-                threading.Thread(target=self._renew, args=(connection,), name="check-spare").start()
+                thread = threading.Thread(target=self._renew, args=(connection,), name="check-spare")
+                self._renewing.add(thread)
+                thread.start()
             else:
                 connection.close()
+
+    def close(self) -> None:
+        """Prepare nothing any more, and close what is ready."""
+        self._spare = False
+        for thread in list(self._renewing):
+            thread.join()
+        while self._ready:
+            self._ready.pop().close()
 
     def _taken(self) -> Connection:
         try:
@@ -65,8 +76,9 @@ class Connections:
 
     def _renew(self, used: Connection) -> None:
         used.close()
-        if not self._ready:
+        if self._spare and not self._ready:
             self._ready.append(self._opened())
+        self._renewing.discard(threading.current_thread())
 
 
 @contextmanager

@@ -187,6 +187,10 @@ function fail(error, chosen) {
   part("fault-detail").textContent = problem.detail.replace(/ \(line \d+\)$/, "");
   part("fault-help").textContent = problem.help;
   status("");
+  // A closed product's refusal names the command; here there is a page for it.
+  const closed = /thinmesh request ([a-z0-9_]+)/.exec(problem.help);
+  part("fault-request").hidden = !closed;
+  if (closed) part("fault-request").href = `/requests/new?product=${closed[1]}`;
   const place = problem.violations?.[0]?.examples?.[0];
   const where = part("fault-place");
   where.hidden = !place?.position;
