@@ -2,7 +2,7 @@
 
 A product is sent as it stands, and its outcome recorded after: a crash in between sends it again. What can be helped by
 waiting is tried again, at longer and longer pauses; what cannot waits for the product to change, or for somebody to say
-`catalog retry`. A catalog that does not answer at all is asked with one product at a time (ADR 0022).
+`catalog retry`. A catalog that does not answer at all is asked with one product at a time (ADR 21).
 """
 
 from __future__ import annotations
