@@ -47,6 +47,7 @@ ALLOWED = {
     "POST /product/v1/products/{product}/accept": OWNERS,
     "GET /product/v1/products/{product}/history": ANYBODY,
     "GET /product/v1/products/{product}/contract": ANYBODY,
+    "GET /product/v1/products/{product}/odps": ANYBODY,
     "GET /product/v1/products/{product}/tables/{table}": ANYBODY,
     "GET /product/v1/products/{product}/publications": ANYBODY,
     "POST /product/v1/products/{product}/publications": PUBLISHERS,

@@ -109,14 +109,26 @@ def test_a_retired_product_names_its_successor(kept):
     assert caught.value.successor == "new"
 
 
+# What the steps of the index after the second have made, undone.
+BACK_TO_2 = (
+    "DROP TABLE product_inputs",
+    "UPDATE product_history SET details = '{\"tables\": []}'",
+    "ALTER TABLE products DROP COLUMN odps",
+    "DROP TABLE product_spellings",
+    "DROP TABLE product_use",
+    "DROP INDEX products_by_facets",
+    "CREATE INDEX products_by_owner_of_domain ON products (domain, owner)",
+)
+
+
 def test_an_index_of_an_older_release_is_made_anew_when_the_home_is_opened(kept, tmp_path):
     kept.register("source")
     kept.register("wind", inputs=["source"], tables={"t": {"columns": {"a": "integer"}}})
     kept.publish("wind", "a\n1\n")
     kept.register("wind", inputs=["source"], tables={"t": {"columns": {"a": "integer", "b": "string"}}})
     with kept.platform.database.write() as tx:
-        tx.execute("DROP TABLE product_inputs")
-        tx.execute("UPDATE product_history SET details = '{\"tables\": []}'")
+        for statement in BACK_TO_2:
+            tx.execute(statement)
         tx.execute("UPDATE schema_versions SET version = 2 WHERE store = 'index'")
     kept.close()
     opened = open_home(kept.path)

@@ -30,7 +30,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 PHONE = {"width": 390, "height": 844}
 
 
-@pytest.fixture(scope="session")
+# Playwright keeps an event loop on the thread of the tests: it ends with this package, so that others find none.
+@pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
     if not CHROMIUM.exists():
         why = "Chromium is not installed: apt-get install chromium"
@@ -79,7 +80,7 @@ class Mesh:
             self.faults.append(text)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def served(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
     folder = tmp_path_factory.mktemp("pages")
     home, admin = make_home(folder)
