@@ -55,7 +55,7 @@ def _live(home: Path) -> None:
 
 def _take_all(browser: Browser, url: str, tokens: dict[str, str]) -> None:
     with _looking(browser, url, tokens["ana"]) as page:
-        page.goto("/?q=weat")
+        page.goto("/?q=new+yrok")
         _take(page, "search")
         page.goto("/products/flights")
         _take(page, "product")
