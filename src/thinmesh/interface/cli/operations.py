@@ -31,7 +31,7 @@ def doctor_command(door: Door, deep: bool) -> int:
 @command("rebuild")
 @click.argument("projection", required=False)
 def rebuild_command(door: Door, projection: str | None) -> int:
-    """Build what is derived again from the sources of truth; exit code 5 where some of it could not be."""
+    """Build what is derived again from the sources of truth."""
     with door.session() as session, door.progress() as progress:
         found = session.rebuild(projection, progress)
     door.show(found, _rebuilt)
