@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -71,10 +72,10 @@ async def _unexpected(request: Request, _: Exception) -> Response:
 
 
 async def _unknown(request: Request, error: Exception) -> Response:
-    status = getattr(error, "status_code", 404)
-    made = _error(request, of_http_exception(error, request.url.path))  # type: ignore[arg-type]
-    if status == 405:
-        made.headers.update(getattr(error, "headers", None) or {})
+    if not isinstance(error, HTTPException):
+        raise error
+    made = _error(request, of_http_exception(error, request.url.path))
+    made.headers.update(error.headers or {})
     return made
 
 
