@@ -1,4 +1,7 @@
-"""The index of products: a projection of the log into SQL tables, written in the ledger's own transaction."""
+"""The index of products: a projection of the log into SQL tables, written in the ledger's own transaction.
+
+Longer than other modules: what writes the tables and what reads them are one projection, and change together.
+"""
 
 from __future__ import annotations
 

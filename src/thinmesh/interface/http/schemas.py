@@ -1,6 +1,7 @@
 """The shapes of bodies and replies, as OpenAPI tells them.
 
 Replies may carry more fields than are named here, in this and in later releases; clients must accept that.
+Longer than other modules: one short class for each body.
 """
 
 from __future__ import annotations
