@@ -7,7 +7,7 @@ DEBIAN := chromium=/usr/bin/chromium nodejs=/usr/bin/node npm=/usr/bin/npm
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-core torture lint advisories bench bench-big docs screenshots lock
+.PHONY: help setup demo test test-core torture lint advisories bench bench-big docs screenshots page-report lock
 
 help:
 	@echo "make demo       the mesh at work on real data, in a minute"
@@ -19,6 +19,7 @@ help:
 	@echo "make bench-big  the same with 1 GB, TPC-H and 10 million rows"
 	@echo "make docs       the generated references"
 	@echo "make screenshots  the pictures of the pages"
+	@echo "make page-report  what pages weigh and take, and what axe-core says of them"
 
 setup: .venv/.ready
 
@@ -66,6 +67,10 @@ bench-big: setup
 screenshots: setup
 	@$(BIN)/python tools/debian.py $(DEBIAN)
 	$(BIN)/python tools/screenshots.py
+
+page-report: setup
+	@$(BIN)/python tools/debian.py $(DEBIAN)
+	$(BIN)/python tools/page_report.py
 
 docs: setup
 	$(BIN)/python -m thinmesh.interface.reference docs/reference
