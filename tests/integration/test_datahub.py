@@ -17,9 +17,10 @@ from uuid import uuid4
 
 import pytest
 
-from thinmesh.adapters.datahub import open_catalog
+from thinmesh.adapters.datahub import open_catalog, products
 from thinmesh.adapters.datahub.catalog import DataHubCatalog
 from thinmesh.adapters.datahub.names import Names
+from thinmesh.adapters.datahub.proposals import Proposal, joined
 from thinmesh.adapters.datahub.server import Server
 from thinmesh.kernel.errors import Refused, Temporary
 from thinmesh.kernel.settings import Settings, load_settings
@@ -76,6 +77,46 @@ def test_a_product_is_one_request_and_all_of_it_is_there(service):
         "BIGINT", "VARCHAR", "DECIMAL(10,2)", "TIMESTAMP WITH TIME ZONE",
     ]  # fmt: skip
     assert [each["foreignDataset"] for each in schema["foreignKeys"]] == [AIRLINES, NAMES.iceberg("years", "years")]
+
+
+def test_what_is_sent_is_what_the_emitter_would_send_left_to_itself(service):
+    from datahub.emitter.rest_emitter import DataHubRestEmitter, EmitMode
+    from datahub.metadata.schema_classes import (
+        GenericAspectClass,
+        MetadataChangeProposalClass,
+        SystemMetadataClass,
+    )
+
+    sent = joined(products.proposals(record(), NAMES, {}))
+    Server(service.url, lambda: "t0ken", "thinmesh").emit(sent)
+    emitter = DataHubRestEmitter(service.url, token="t0ken", openapi_ingestion=False, retry_max_times=0)
+    system = SystemMetadataClass(runId="thinmesh", properties={"appSource": "thinmesh"})
+    plain = [
+        MetadataChangeProposalClass(
+            entityType=each.entity,
+            changeType=each.change,
+            entityUrn=each.urn,
+            aspectName=each.aspect,
+            aspect=GenericAspectClass(each.content().encode(), each.document()["aspect"]["contentType"]),
+            systemMetadata=system,
+        )
+        for each in sent
+    ]
+    emitter.emit_mcps(plain, EmitMode.SYNC_PRIMARY)
+    emitter.close()
+    ours, theirs = service.batches
+    assert len(ours) == len(sent) > 20
+    for each in (*ours, *theirs):
+        each["systemMetadata"].pop("lastObserved")  # now
+        each["systemMetadata"].pop("lastRunId", None)  # that there is none, in DataHub's own words
+    assert ours == theirs
+
+
+def test_more_changes_than_the_server_takes_at_once_go_in_as_many_requests_as_the_emitter_makes(service):
+    many = [Proposal(NAMES.iceberg("p", f"t{number}"), "status", {"removed": False}) for number in range(450)]
+    Server(service.url, str, "thinmesh").emit(many)
+    assert [len(batch) for batch in service.batches] == [200, 200, 50]
+    assert [each["entityUrn"] for batch in service.batches for each in batch] == [each.urn for each in many]
 
 
 def test_lineage_leads_from_the_inputs_over_git_to_the_warehouse(service):

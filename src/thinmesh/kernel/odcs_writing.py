@@ -6,6 +6,7 @@ What ODCS has no place for is written as custom properties of the vendor `thinme
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any
 
 from .column_documents import column_document
@@ -54,12 +55,19 @@ def bitol_yaml(document: Mapping[str, Any]) -> bytes:
     """Write a contract or a product as YAML, every value in full."""
     import yaml  # type: ignore[import-untyped]
 
+    text: str = yaml.dump(_plain(document), Dumper=_dumper(), sort_keys=False, allow_unicode=True, width=120)
+    return text.encode()
+
+
+@cache
+def _dumper() -> Any:
+    import yaml
+
     class Dumper(yaml.CSafeDumper):  # type: ignore[misc]
         def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002  (the signature is PyYAML's)
             return True
 
-    text: str = yaml.dump(_plain(document), Dumper=Dumper, sort_keys=False, allow_unicode=True, width=120)
-    return text.encode()
+    return Dumper
 
 
 def _schema_object(table: Table) -> dict[str, Any]:

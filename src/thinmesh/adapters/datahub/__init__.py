@@ -6,6 +6,7 @@
     edits      changes of what people edit there too: patches, by DataHub's own builders
     comparing  what is there against what should be
     server     the requests, and what their failures mean
+    line       DataHub's emitter, on a connection that is prepared once
     catalog    the `OutsideCatalog`
 
 Nothing here loads DataHub's package before the first delivery.

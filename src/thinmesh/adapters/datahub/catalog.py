@@ -34,8 +34,9 @@ class DataHubCatalog:
 
     def put(self, record: CatalogRecord) -> None:
         """Make DataHub show a product as it stands; what people wrote there stays."""
-        self._share(record)
-        plan = self._plan(record)
+        common = [each for each in shared.proposals(record, self._names) if (each.urn, each.aspect) not in self._shared]
+        plan = self._plan(record, common)
+        self._share(common, plan.state)
         timed = (each for each in plan.wanted if each.aspect in TIMED)
         # What is over goes first: what names it is written after, and a batch that breaks off leads here again.
         self._send(joined([*plan.over, *plan.unmet, *timed]))
@@ -70,11 +71,11 @@ class DataHubCatalog:
             *(f"{each.urn} has something in {each.aspect} that is no more" for each in plan.over),
         ]
 
-    def _plan(self, record: CatalogRecord) -> _Plan:
-        """Read what is there of a product, and find what is to be changed."""
+    def _plan(self, record: CatalogRecord, common: Sequence[Proposal] = ()) -> _Plan:
+        """Read what is there of a product, and of some things that products share; find what is to be changed."""
         names = self._names
         draft = list(products.proposals(record, names, {}))
-        state = self._server.read(self._looked_at(record, draft))
+        state = self._server.read({**self._looked_at(record, draft), **_aspects(common)})
         properties = state.get(names.data_product(record.product.name), {}).get("dataProductProperties") or {}
         if not properties:
             return _Plan(draft, state, [*stale(record, names, state)])
@@ -110,15 +111,10 @@ class DataHubCatalog:
             found[each.urn] = sorted({*found[each.urn], *EDITED, *EDITED_OF_DATA_SETS})
         return found
 
-    def _share(self, record: CatalogRecord) -> None:
+    def _share(self, common: Sequence[Proposal], state: State) -> None:
         """Write what products share, where it is absent; what is there is looked for once."""
-        wanted = [each for each in shared.proposals(record, self._names) if (each.urn, each.aspect) not in self._shared]
-        if not wanted:
-            return
-        state = self._server.read(_aspects(wanted))
-        absent = [each for each in wanted if each.aspect not in state.get(each.urn, {})]
-        self._send(absent)
-        self._shared.update((each.urn, each.aspect) for each in wanted)
+        self._send([each for each in common if each.aspect not in state.get(each.urn, {})])
+        self._shared.update((each.urn, each.aspect) for each in common)
 
     def _send(self, changes: Sequence[Proposal]) -> None:
         """Send changes, and those that are not to be seen then once more. Raises Refused where they still are not.
@@ -126,6 +122,8 @@ class DataHubCatalog:
         A server that answered twice that it took a change, and has not, will not take it a third time: what it drops
         are changes that it finds invalid. So this is for people to look at, and no cause to try for ever.
         """
+        if not changes:
+            return
         self._server.emit(changes)
         wrong = [each for each, _ in unmet(changes, self._server.read(_aspects(changes)))]
         if not wrong:

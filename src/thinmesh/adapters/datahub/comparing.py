@@ -42,8 +42,8 @@ def contains(stored: Any, wanted: Any) -> bool:
     """Tell whether a stored value says all that is wanted; the server adds defaults and facts of its own."""
     if stored == wanted:
         return True
-    if isinstance(wanted, Mapping):
-        if not isinstance(stored, Mapping):
+    if isinstance(wanted, dict):
+        if not isinstance(stored, dict):
             return not wanted and stored is None
         return all(contains(stored.get(name), value) for name, value in wanted.items())
     if isinstance(wanted, list | tuple):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from queue import Empty, LifoQueue
@@ -11,17 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from thinmesh.kernel.errors import MeshError, Refused, Temporary
 
-from .proposals import Proposal
+from .proposals import Proposal, text_of
 
 if TYPE_CHECKING:
-    from datahub.emitter.rest_emitter import DataHubRestEmitter
-    from datahub.metadata.schema_classes import SystemMetadataClass
+    from .line import Line
 
 # By URN, then by name, the aspects that are there.
 State = Mapping[str, Mapping[str, Any]]
 
 INSTALL = "pip install 'thinmesh[datahub]'"
-_CONNECT_SECONDS = 5.0
 # A product with hundreds of tables is a batch that the server works on for some time.
 _READ_SECONDS = 30.0
 _MOST_READ = 200
@@ -42,7 +39,7 @@ class Server:
         self._token = token
         self._run = run
         self._seconds = seconds
-        self._idle: LifoQueue[_Line] = LifoQueue()
+        self._idle: LifoQueue[Line] = LifoQueue()
 
     def emit(self, proposals: Sequence[Proposal]) -> None:
         """Send changes in one request (of up to 200 each); the server has stored them, or dropped some, when this ends.
@@ -52,16 +49,11 @@ class Server:
         if not proposals:
             return
         with self._line() as line:
-            from datahub.emitter.rest_emitter import EmitMode
-            from datahub.metadata.schema_classes import SystemMetadataClass
-
-            system = SystemMetadataClass(runId=self._run, properties={"appSource": "thinmesh"})
-            sent: list[Any] = [_Sent(each, system) for each in proposals]
-            line.emitter.emit_mcps(sent, EmitMode.SYNC_PRIMARY)
+            line.emit_all(proposals)
 
     def read(self, wanted: Mapping[str, Iterable[str]]) -> dict[str, dict[str, Any]]:
         """Read aspects, by URN; what is not there is left out. Raises Temporary and Refused."""
-        asked = [{"urn": urn, **{name: {} for name in sorted(aspects)}} for urn, aspects in wanted.items()]
+        asked = [{"urn": urn, **{name: {} for name in aspects}} for urn, aspects in wanted.items()]
         found: dict[str, dict[str, Any]] = {}
         for start in range(0, len(asked), _MOST_READ):
             for each in self._post(_READ, asked[start : start + _MOST_READ]):
@@ -85,7 +77,7 @@ class Server:
 
     def _post(self, path: str, body: Any) -> Any:
         with self._line() as line:
-            status, content = line.post(path, json.dumps(body))
+            status, content = line.post(path, text_of(body))
         if status >= 300:
             raise self._refusal(status, content)
         try:
@@ -95,7 +87,7 @@ class Server:
             raise Refused(message, help="Is datahub.url that of its metadata service (GMS)?") from None
 
     @contextmanager
-    def _line(self) -> Iterator[_Line]:
+    def _line(self) -> Iterator[Line]:
         """Lend a connection, and turn what goes wrong into errors of the mesh."""
         try:
             line = self._idle.get_nowait()
@@ -110,23 +102,13 @@ class Server:
         finally:
             self._idle.put(line)
 
-    def _open(self) -> _Line:
-        # Read when the package is loaded.
-        os.environ.setdefault("DATAHUB_TELEMETRY_ENABLED", "false")
+    def _open(self) -> Line:
         try:
-            from datahub.emitter.rest_emitter import DataHubRestEmitter
+            from .line import Line
         except ImportError as error:
             # It is there after the next start, without anybody asking again.
             raise Temporary(f"DataHub's package is not installed: {INSTALL}", help=f"Run {INSTALL}.") from error
-        emitter = DataHubRestEmitter(
-            self._url,
-            token=self._token() or None,
-            connect_timeout_sec=min(_CONNECT_SECONDS, self._seconds),
-            read_timeout_sec=self._seconds,
-            retry_max_times=0,
-            openapi_ingestion=False,
-        )
-        return _Line(emitter, self._url, self._seconds)
+        return Line(self._url, self._token(), self._run, self._seconds)
 
     def _failure(self, error: Exception) -> MeshError:
         """Judge a failure of DataHub's package, or of the line: no answer passes, a refusal does not."""
@@ -144,55 +126,6 @@ class Server:
         if status in (401, 403):
             return Refused(told, help="Check datahub.token: it must be in force, and may edit all metadata.")
         return Refused(told, help="Is datahub.url that of its metadata service (GMS), of version 1.0 or later?")
-
-
-class _Line:
-    """A connection: the emitter for writing, and under it, for reading, what it connects with (half the time)."""
-
-    def __init__(self, emitter: DataHubRestEmitter, url: str, seconds: float) -> None:
-        import requests
-        from urllib3 import Timeout
-
-        self.emitter = emitter
-        session = emitter.session
-        # Proxies and certificates are read now, and not at each request; a `.netrc` brings no password.
-        found = session.merge_environment_settings(url, {}, None, None, None)
-        session.proxies, session.verify, session.trust_env = found["proxies"], found["verify"], False
-        # Nobody who answers there may send what is told on to another host.
-        session.max_redirects = 0
-        request = session.prepare_request(requests.Request("POST", f"{url}/"))
-        adapter: Any = session.get_adapter(url)
-        pool = adapter.get_connection_with_tls_context(request, session.verify, session.proxies, session.cert)
-        adapter.cert_verify(pool, url, session.verify, session.cert)
-        self._pool = pool
-        self._base = adapter.request_url(request, session.proxies).rstrip("/")
-        headers = {name: value for name, value in request.headers.items() if name != "Content-Length"}
-        self._headers = {**headers, "Content-Type": "application/json"}
-        self._timeout = Timeout(connect=min(_CONNECT_SECONDS, seconds), read=seconds)
-
-    def post(self, path: str, body: str) -> tuple[int, bytes]:
-        """Send a request; give status and content of the answer."""
-        answer = self._pool.urlopen(
-            "POST", self._base + path, body, self._headers, retries=False, timeout=self._timeout, redirect=False
-        )
-        return answer.status, answer.data
-
-
-class _Sent:
-    """A change as DataHub's emitter takes it: its own class takes most of a delivery's time to say the same."""
-
-    def __init__(self, proposal: Proposal, system: SystemMetadataClass) -> None:
-        # The names are the emitter's; it adds to the system metadata, which all changes of a batch share.
-        self.entityUrn = proposal.urn
-        self.aspectName = proposal.aspect
-        self.systemMetadata = system
-        self._proposal = proposal
-
-    def to_obj(self) -> dict[str, Any]:
-        """Render as the server takes it."""
-        system = self.systemMetadata
-        told = {"lastObserved": system.lastObserved, "runId": system.runId, "properties": system.properties}
-        return {**self._proposal.document(), "systemMetadata": told}
 
 
 def _kind_of(error: Exception) -> str:
