@@ -31,6 +31,7 @@ from .datahub_stand_in import StandIn
 pytest.importorskip("datahub", reason="thinmesh[datahub] is not installed")
 
 NAMES = Names()
+READ = "/openapi/v3/entity/dataset/batchGet"
 PRODUCT = NAMES.data_product("flights")
 ICEBERG = NAMES.iceberg("flights", "flights")
 AIRLINES = NAMES.iceberg("flights", "airlines")
@@ -307,6 +308,19 @@ def test_a_change_is_one_request_of_what_changed(service):
     sent = {each["aspectName"] for each in batch}
     assert sent == {"globalTags", "ownership", "dataContractProperties", "datasetProfile", "operation",
                     "assertionRunEvent"}, "the contract's own text names tags and owner"  # fmt: skip
+
+
+def test_several_products_are_a_request_each_between_one_that_reads_before_and_one_after(service):
+    datahub, several = catalog(service), [changed(wide(1, name=f"p{number}")) for number in range(5)]
+    datahub.put(wide(1, name="before"))  # and what they share
+    service.batches.clear()
+    service.requests.clear()
+    datahub.put_several(several)
+    assert [path for path in service.requests if path != "/config"] == [READ, *["/aspects"] * 5, READ]
+    named = [{entity["entityUrn"] for entity in batch if entity["entityType"] == "dataProduct"}
+             for batch in service.batches]  # fmt: skip
+    assert named == [{NAMES.data_product(f"p{number}")} for number in range(5)]
+    assert [datahub.differences(each) for each in several] == [[]] * 5
 
 
 def test_removing_takes_only_what_this_mesh_made(service):

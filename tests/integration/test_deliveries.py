@@ -254,6 +254,33 @@ def test_whatever_went_wrong_on_the_way_comes_right_when_it_is_over(world, fault
     assert world.states()["orders"][0] == "done"
 
 
+@pytest.mark.parametrize("fault", ["refuse", "half", "break"])
+def test_one_that_is_told_with_others_and_fails_keeps_none_of_them_back(world, monkeypatch, fault):
+    together = []
+
+    def put_several(records):
+        together.append([each.product.name for each in records])
+        for each in records:
+            world.catalog.put(each)
+
+    monkeypatch.setattr(world.catalog, "put_several", put_several, raising=False)
+    world.catalog.fault(fault, "p07")
+    names = [f"p{number:02d}" for number in range(12)]
+    for name in names:
+        world.register(name)
+    world.follow()
+    assert sorted(itertools.chain(*together)) == names
+    assert max(map(len, together)) == 5
+    states = {name: state for name, (state, _, _) in world.states().items()}
+    assert states.pop("p07") == ("pending" if fault == "half" else "failed")
+    assert set(states.values()) == {"done"}
+    assert world.catalog.twice == []
+    world.catalog.fault(fault)
+    world.platform.catalogs.retry(world.admin)
+    world.follow()
+    assert set(world.catalog.shown()) == set(names)
+
+
 def test_an_adapter_that_breaks_is_seen_and_tells_no_secret(world):
     world.catalog.fault("break", "orders")
     world.register("orders")

@@ -29,7 +29,7 @@ GROUP = "thinmesh.catalogs"
 Factory = Callable[["Settings"], "OutsideCatalog | None"]
 
 # Products sent in one turn; and where changes keep coming: some take 20 ms of the interpreter, and a turn comes in 2 s.
-_BATCH, _PRESSED_BATCH = 20, 5
+_BATCH, _PRESSED_BATCH = 40, 5
 # How often a thread looks whether something is to be tried again.
 _EVERY_SECONDS = 5.0
 # The longest that a server's end waits for catalogs that are being told of a product.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from thinmesh.kernel.errors import Refused
@@ -34,12 +35,25 @@ class DataHubCatalog:
 
     def put(self, record: CatalogRecord) -> None:
         """Make DataHub show a product as it stands; what people wrote there stays."""
-        common = [each for each in shared.proposals(record, self._names) if (each.urn, each.aspect) not in self._shared]
-        plan = self._plan(record, common)
-        self._share(common, plan.state)
-        timed = (each for each in plan.wanted if each.aspect in TIMED)
-        # What is over goes first: what names it is written after, and a batch that breaks off leads here again.
-        self._send(joined([*plan.over, *plan.unmet, *timed]))
+        self.put_several([record])
+
+    def put_several(self, records: Sequence[CatalogRecord]) -> None:
+        """Put products, each in a request of its own, with one that reads before and one that reads after them all."""
+        drafts = [list(products.proposals(each, self._names, {})) for each in records]
+        common = {(each.urn, each.aspect): each for record in records for each in self._common(record)}
+        looked: dict[str, list[str]] = _aspects(common.values())
+        for record, draft in zip(records, drafts, strict=True):
+            looked |= self._looked_at(record, draft)
+        state = self._server.read(looked)
+        self._send([[each for each in common.values() if each.aspect not in state.get(each.urn, {})]])
+        self._shared.update(common)
+        changes = []
+        for record, draft in zip(records, drafts, strict=True):
+            plan = self._plan(record, draft, state)
+            timed = (each for each in plan.wanted if each.aspect in TIMED)
+            # What is over goes first: what names it is written after, and a batch that breaks off leads here again.
+            changes.append(joined([*plan.over, *plan.unmet, *timed]))
+        self._send(changes)
 
     def remove(self, product: str) -> None:
         """Remove (as DataHub's own delete button does: it can be brought back) what this mesh put there."""
@@ -48,7 +62,7 @@ class DataHubCatalog:
         if not is_marked(properties, self._names, product):
             return
         found = [*self._own_parts(product, properties or {}), urn]
-        self._send([Proposal(each, "status", {"removed": True}) for each in found])
+        self._send([[Proposal(each, "status", {"removed": True}) for each in found]])
 
     def products(self) -> Iterator[str]:
         """Give the names of all products that this mesh put there, as far as DataHub's search has come."""
@@ -64,18 +78,17 @@ class DataHubCatalog:
         self._shared.difference_update((each.urn, each.aspect) for each in wanted)
         present = self._server.read(_aspects(wanted))
         missing = [each for each in wanted if each.aspect not in present.get(each.urn, {})]
-        plan = self._plan(record)
+        draft = list(products.proposals(record, self._names, {}))
+        plan = self._plan(record, draft, self._server.read(self._looked_at(record, draft)))
         return [
             *(f"{each.urn} has no {each.aspect}" for each in missing),
             *(text for _, text in unmet(plan.wanted, plan.state)),
             *(f"{each.urn} has something in {each.aspect} that is no more" for each in plan.over),
         ]
 
-    def _plan(self, record: CatalogRecord, common: Sequence[Proposal] = ()) -> _Plan:
-        """Read what is there of a product, and of some things that products share; find what is to be changed."""
+    def _plan(self, record: CatalogRecord, draft: Sequence[Proposal], state: State) -> _Plan:
+        """Find what is to be changed, in view of what is there; the draft is for where nothing is."""
         names = self._names
-        draft = list(products.proposals(record, names, {}))
-        state = self._server.read({**self._looked_at(record, draft), **_aspects(common)})
         properties = state.get(names.data_product(record.product.name), {}).get("dataProductProperties") or {}
         if not properties:
             return _Plan(draft, state, [*stale(record, names, state)])
@@ -111,26 +124,29 @@ class DataHubCatalog:
             found[each.urn] = sorted({*found[each.urn], *EDITED, *EDITED_OF_DATA_SETS})
         return found
 
-    def _share(self, common: Sequence[Proposal], state: State) -> None:
-        """Write what products share, where it is absent; what is there is looked for once."""
-        self._send([each for each in common if each.aspect not in state.get(each.urn, {})])
-        self._shared.update((each.urn, each.aspect) for each in common)
+    def _common(self, record: CatalogRecord) -> Iterator[Proposal]:
+        """Give what a product shares with others, to be written where it is absent; each is looked for once."""
+        wanted = shared.proposals(record, self._names)
+        return (each for each in wanted if (each.urn, each.aspect) not in self._shared)
 
-    def _send(self, changes: Sequence[Proposal]) -> None:
-        """Send changes, and those that are not to be seen then once more. Raises Refused where they still are not.
+    def _send(self, batches: Sequence[Sequence[Proposal]]) -> None:
+        """Send changes, a request for each batch, and those that are not to be seen then once more.
 
-        A server that answered twice that it took a change, and has not, will not take it a third time: what it drops
-        are changes that it finds invalid. So this is for people to look at, and no cause to try for ever.
+        Raises Refused where they still are not. A server that answered twice that it took a change, and has not, will
+        not take it a third time: what it drops are changes that it finds invalid. So this is for people to look at, and
+        no cause to try for ever.
         """
-        if not changes:
-            return
+        for each in batches:
+            self._server.emit(each)
+        state = self._server.read(_aspects(chain.from_iterable(batches)))
+        for changes in batches:
+            wrong = [each for each, _ in unmet(changes, state)]
+            if wrong:
+                self._send_again([*wrong, *(each for each in changes if each.aspect in TIMED)])
+
+    def _send_again(self, changes: Sequence[Proposal]) -> None:
         self._server.emit(changes)
-        wrong = [each for each, _ in unmet(changes, self._server.read(_aspects(changes)))]
-        if not wrong:
-            return
-        again = [*wrong, *(each for each in changes if each.aspect in TIMED)]
-        self._server.emit(again)
-        left = list(unmet(again, self._server.read(_aspects(again))))
+        left = list(unmet(changes, self._server.read(_aspects(changes))))
         if left:
             named = "; ".join(text for _, text in left[:_MOST_NAMED])
             others = f"; and {len(left) - _MOST_NAMED} more" if len(left) > _MOST_NAMED else ""

@@ -124,6 +124,13 @@ class OutsideCatalog(Protocol):
         """Say where the catalog does not show what `put` would make it show."""
 
 
+class TakesSeveral(OutsideCatalog, Protocol):
+    """A catalog that can be told of several products for fewer requests."""
+
+    def put_several(self, records: Sequence[CatalogRecord]) -> None:
+        """Do `put` for each; where this raises, some may be done, and all are put again one by one."""
+
+
 class DeliveryStore(Protocol):
     """Keeps how far each catalog outside the mesh has come, by its name."""
 

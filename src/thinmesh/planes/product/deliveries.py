@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import takewhile
+from itertools import islice, takewhile
 from typing import TypeVar
 
 from thinmesh.kernel.clock import Clock, text_of_time, utc_now
@@ -26,14 +26,17 @@ from .model import CatalogRecord, Delivery, Outage, Reconciled
 from .records import Records
 
 _Found = TypeVar("_Found")
+_Several = Callable[[Sequence[CatalogRecord]], None]
 
 # A product's pause doubles from the first to the second, a catalog's own from the third to the fourth.
 _FIRST_PAUSE, _LONGEST_PAUSE = timedelta(seconds=10), timedelta(hours=1)
 _FIRST_PROBE, _LONGEST_PROBE = timedelta(seconds=5), timedelta(minutes=1)
 # Products that fail one after the other, until it is taken to be the catalog that fails.
 _OPENS_AFTER = 5
-# Products taken at once: a tenth of a second, so that whoever makes changes has a turn.
-_BATCH = 20
+# Products taken at once: a fifth of a second, so that whoever makes changes has a turn.
+_BATCH = 40
+# Of these, what goes together to a catalog that takes several.
+_TOGETHER = 5
 # The longest that one waits for the other: following, and a reconciliation that somebody asked for.
 _WAIT_SECONDS = 30.0
 _MOST_FAULTS = 100  # that are named
@@ -92,7 +95,7 @@ class Deliveries:
             turn = self._due(limit)
             if turn is None:
                 return 0
-            outcomes = self._run(turn.names, turn.outage, self._put)
+            outcomes = self._run(turn.names, turn.outage, self._put, _TOGETHER)
             self._record(outcomes, turn.outage, turn.touched)
             return len(outcomes)
 
@@ -173,9 +176,15 @@ class Deliveries:
         return Outage(outage.since if outage else text_of_time(began), probes, text_of_time(now + pause), error)
 
     def _run(
-        self, names: Sequence[str], outage: Outage | None, act: Callable[[CatalogRecord, Delivery | None], object]
+        self,
+        names: Sequence[str],
+        outage: Outage | None,
+        act: Callable[[CatalogRecord, Delivery | None], object],
+        together: int = 1,
     ) -> dict[str, Delivery]:
         """Act on products, some at once and none twice, until the catalog is taken to fail; give what came of each."""
+        several: _Several | None = getattr(self._catalog, "put_several", None)
+        size = 1 if several is None else together
         waiting, taking, outcomes = iter(names), threading.Lock(), {}
         if outage or self._is_silent(None):
             self._streak.clear()
@@ -183,16 +192,19 @@ class Deliveries:
         def work() -> None:
             while not self._is_silent(outage) and not self._stopping.is_set():
                 with taking:
-                    name = next(waiting, None)
-                if name is None:
+                    some = list(islice(waiting, size))
+                if not some:
                     return
-                outcome = self._attempt(name, act)
+                found = self._attempt_several(some, several) if several and len(some) > 1 else {}
+                for name in some if not found else ():
+                    if not self._is_silent(outage) and not self._stopping.is_set():
+                        found[name] = self._attempt(name, act)
                 with taking:
-                    outcomes[name] = outcome
+                    outcomes.update(found)
 
         others = [
             threading.Thread(target=work, name=f"{self.name}-{number}", daemon=True)
-            for number in range(1, min(self._pace.at_once, len(names)))
+            for number in range(1, min(self._pace.at_once, -(-len(names) // size)))
         ]
         for thread in others:
             thread.start()
@@ -200,6 +212,23 @@ class Deliveries:
         for thread in others:
             thread.join()
         return outcomes
+
+    def _attempt_several(self, names: Sequence[str], put: _Several) -> dict[str, Delivery]:
+        """Put products together; nothing where that does not work out for all, so that each is tried alone."""
+        told: dict[str, tuple[int, Delivery | None, CatalogRecord]] = {}
+        try:
+            with self._database.read() as tx:
+                for name in names:
+                    told[name] = self._told_of(tx, name)
+            put([record for _, before, record in told.values() if _concerns(record, before)])
+        except Exception:  # who is at fault is seen when each is tried alone
+            return {}
+        self._count(names[-1], answered=True)
+        return {name: self._outcome(name, sequence, before, None) for name, (sequence, before, _) in told.items()}
+
+    def _told_of(self, tx: Transaction, name: str) -> tuple[int, Delivery | None, CatalogRecord]:
+        before = self._store.find(tx, self.name, name)
+        return self._store.sequence(tx, name), before, self._records.of(tx, name)
 
     def _attempt(self, name: str, act: Callable[[CatalogRecord, Delivery | None], object]) -> Delivery:
         before: Delivery | None = None
@@ -220,8 +249,7 @@ class Deliveries:
         return self._outcome(name, sequence, before, None)
 
     def _put(self, record: CatalogRecord, before: Delivery | None) -> None:
-        # What was retired before the catalog heard of it is not told.
-        if before or record.product.status != "retired":
+        if _concerns(record, before):
             self._catalog.put(record)
 
     def _count(self, name: str, answered: bool) -> None:
@@ -241,9 +269,9 @@ class Deliveries:
         since = before.since if before and kept else text_of_time(now)
         pause = self._spread(min(_FIRST_PAUSE * 2 ** min(attempts - 1, 20), _LONGEST_PAUSE))
         retry = text_of_time(now + pause) if state == "pending" else ""
-        return Delivery(self.name, name, state, sequence, attempts, self._told(error), since, retry)
+        return Delivery(self.name, name, state, sequence, attempts, self._in_words(error), since, retry)
 
-    def _told(self, error: Exception | None) -> str:
+    def _in_words(self, error: Exception | None) -> str:
         if error is None:
             return ""
         text = error.detail if isinstance(error, MeshError) else f"{type(error).__name__}: {error}"
@@ -290,7 +318,7 @@ class Deliveries:
         try:
             return ask()
         except MeshError as error:
-            raise type(error)(f"{self.name}: {self._told(error)}") from None
+            raise type(error)(f"{self.name}: {self._in_words(error)}") from None
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -300,6 +328,11 @@ class Deliveries:
             yield
         finally:
             self._turn.release()
+
+
+def _concerns(record: CatalogRecord, before: Delivery | None) -> bool:
+    """Tell whether a catalog is told: not of what was retired before it heard of it."""
+    return before is not None or record.product.status != "retired"
 
 
 def _can_be_helped(error: Exception) -> bool:
