@@ -81,7 +81,11 @@ def test_what_one_command_registers_is_in_the_catalog_and_everybody_can_follow_i
                 assert "Send again" in page
                 assert browser.post("/status/retry").headers["location"] == "/status#catalogs"
             until(lambda: states(home)["bad"] == "done")
-            assert client.post("/operations/v1/catalogs/retry").status_code == 200
+            reply = client.post("/operations/v1/catalogs/retry")
+            assert (reply.status_code, reply.json()["retried"]) == (200, 0)
+            told = cli("catalog", "retry", home=home).stdout
+            assert "Nothing to put back: nothing was refused, and nothing waits." in told
+            assert "thinmesh rebuild catalogs" in told
         (catalog.folder / "products" / "flights.json").unlink()
         assert cli_json("rebuild", "catalogs", home=home)["rebuilt"]["catalogs"] == {
             "compared": 3, "repaired": 1, "removed": 0,
@@ -100,9 +104,37 @@ def test_on_a_home_that_is_not_served_a_retry_delivers(home, catalog):
         "type": "catalogued", "state": "pending", "reason": "stand_in: not delivered yet", "since": "",
     }  # fmt: skip
     assert catalog.shown() == {}
+    rows = cli("catalog", "status", home=home).stdout.splitlines()
+    assert [line.split()[-1] for line in rows if line.startswith("flights")] == ["soon"]
     cli_json("catalog", "retry", home=home)
     assert set(catalog.shown()) == {"flights"}
     assert states(home) == {"flights": "done"}
+    catalog.fault("refuse", "flights")
+    register(home, "flights", description="Changed")
+    cli("catalog", "retry", home=home)
+    assert states(home) == {"flights": "failed"}
+    catalog.fault("refuse")
+    told = cli("catalog", "retry", home=home).stdout
+    assert "Put back: 1 product that was refused or waited. It is sent at once" in told
+    assert "1 done, 0 pending, 0 failed" in told
+
+
+def test_the_next_attempt_is_shown_while_a_catalog_does_not_answer(home, catalog):
+    home, _ = home
+    catalog.fault("down", "*")
+    with up(home):
+        for number in range(8):
+            register(home, f"p{number}")
+        until(lambda: cli_json("catalog", "status", home=home)["catalogs"][0]["retry"])
+    found = cli_json("catalog", "status", home=home)
+    asked = found["catalogs"][0]["retry"]
+    rows = {
+        line.split()[0]: line for line in cli("catalog", "status", home=home).stdout.splitlines() if line[:1] == "p"
+    }
+    rows.pop("product")
+    assert len(rows) == 8
+    for each in found["items"]:
+        assert max(asked, each["retry"] or "") in rows[each["product"]]
 
 
 def test_a_catalog_that_hangs_delays_neither_producers_nor_the_end_of_the_server(home, catalog):

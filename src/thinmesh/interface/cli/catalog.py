@@ -43,12 +43,28 @@ for _inner in (status, retry):
 def _states(found: Any) -> str:
     if not found["catalogs"]:
         return _NONE
+    asked = {each["catalog"]: each["retry"] for each in found["catalogs"]}
     rows = [
-        (each["product"], each["catalog"], each["state"], each["attempts"] or "", each["since"], each["error"])
+        (
+            each["product"],
+            each["catalog"],
+            each["state"],
+            each["attempts"] or "",
+            each["since"],
+            _next(each, asked.get(each["catalog"])),
+            each["error"],
+        )
         for each in found["items"]
     ]
-    headers = ("product", "catalog", "state", "attempts", "since", "error")
+    headers = ("product", "catalog", "state", "attempts", "since", "next attempt", "error")
     return f"{_summary(found)}\n\n{output.listed(headers, rows, found['next'], 'No products.')}"
+
+
+def _next(item: Any, asked: str | None) -> str:
+    """Say when a product is tried again: not before its catalog is asked again, where that does not answer."""
+    if item["state"] != "pending":
+        return ""
+    return max(item["retry"] or "", asked or "") or "soon"
 
 
 def _summary(found: Any) -> str:
@@ -64,4 +80,17 @@ def _told(catalog: Any) -> str:
 def _retried(door: Door, found: Any) -> str:
     if not found["catalogs"]:
         return _NONE
-    return f"{_summary(found)}\nFollow it: {door.typed('catalog status')}"
+    return f"{_put_back(door, found)}\n{_summary(found)}\nFollow it: {door.typed('catalog status')}"
+
+
+def _put_back(door: Door, found: Any) -> str:
+    """Say what was put back and what comes next, or why there was nothing."""
+    count, states = found["retried"], {each["state"] for each in found["items"]}
+    if count:
+        what = "1 product that was refused or waited" if count == 1 else f"{count:,} that were refused or waited"
+        comes = "It is" if count == 1 else "They are"
+        return f"Put back: {what}. {comes} sent at once, and by themselves again where a catalog does not answer."
+    if "pending" in states:
+        return "Nothing to put back: what is pending was not tried yet, and is sent by itself."
+    compared = door.typed("rebuild catalogs")
+    return f"Nothing to put back: nothing was refused, and nothing waits. If a catalog shows something else: {compared}"

@@ -73,7 +73,7 @@ def catalogs(
     return json_reply(platform.catalogs.status(caller, product, catalog, state, limit, cursor))
 
 
-@router.post("/catalogs/retry", responses=answers(*WRITE, _200=schemas.Deliveries))
+@router.post("/catalogs/retry", responses=answers(*WRITE, _200=schemas.Retried))
 def retry_catalogs(
     platform: ThePlatform,
     caller: Caller,

@@ -515,6 +515,12 @@ class Deliveries(Reply):
     catalogs: list[OutsideCatalog]
 
 
+class Retried(Deliveries):
+    """How the catalogs stand after `retried` attempts were put back to be made at once, one a product and catalog."""
+
+    retried: int
+
+
 class Finding(Reply):
     """One invariant, how it stands, and what heals it."""
 

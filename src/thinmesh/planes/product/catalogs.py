@@ -17,7 +17,7 @@ from thinmesh.kernel.policy import Action, Policy, Principal
 
 from .backend import CatalogDocument, DeliveryStore
 from .deliveries import Deliveries
-from .model import CatalogStates
+from .model import CatalogStates, Retried
 
 STATES = ("done", "pending", "failed")
 # The longest that whoever fetches the catalog waits until everything is in it.
@@ -86,7 +86,7 @@ class Catalogs:
         more = cursor_of([shown[-1]["product"], shown[-1]["catalog"]]) if len(items) > size else None
         return CatalogStates(shown, more, tuple(summaries))
 
-    def retry(self, caller: Principal, product: str | None = None) -> CatalogStates:
+    def retry(self, caller: Principal, product: str | None = None) -> Retried:
         """Try again at once what failed or waits, of one product or all; for administrators. Gives what is not done."""
         named = product or "everything"
         with self._audit.attempt(caller, "catalog.retry", named):
@@ -95,14 +95,15 @@ class Catalogs:
                 if product is not None and not self._store.sequence(tx, product):
                     raise _unknown(product, self._store.known(tx))
         with self._database.write() as tx:
-            self._store.retry(tx, product, text_of_time(self._clock()))
+            retried = self._store.retry(tx, product, text_of_time(self._clock()))
             self._audit.record(tx, caller, "catalog.retry", named)
         self._hurry()
         if product is not None:
-            return self.status(caller, product)
+            found = self.status(caller, product)
+            return Retried(found.items, found.next, found.catalogs, retried)
         waiting = self.status(caller, state="pending")
         failed = self.status(caller, state="failed")
-        return CatalogStates((*failed.items, *waiting.items)[:1000], None, waiting.catalogs)
+        return Retried((*failed.items, *waiting.items)[:1000], None, waiting.catalogs, retried)
 
     def harvest(self, caller: Principal, url: str) -> Harvest:
         """Give the whole catalog as one document, as of now; for any signed-in user.

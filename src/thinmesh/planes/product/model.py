@@ -319,6 +319,13 @@ class CatalogStates:
     catalogs: tuple[Mapping[str, Any], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Retried(CatalogStates):
+    """How the catalogs stand after `retried` attempts were put back to be made at once, one a product and catalog."""
+
+    retried: int
+
+
 # What finds can be narrowed by, and counted by.
 FACETS = ("domain", "owner", "tag", "access", "status")
 SORTS = ("relevance", "name", "newest")
