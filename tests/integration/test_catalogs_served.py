@@ -126,6 +126,10 @@ def test_the_next_attempt_is_shown_while_a_catalog_does_not_answer(home, catalog
         for number in range(8):
             register(home, f"p{number}")
         until(lambda: cli_json("catalog", "status", home=home)["catalogs"][0]["retry"])
+        told = cli("doctor", home=home).stdout
+        assert "stand_in has not answered since 20" in told
+        assert "8 products wait, and are sent when it does; nothing needs doing here" in told
+        assert "rebuild" not in told
     found = cli_json("catalog", "status", home=home)
     asked = found["catalogs"][0]["retry"]
     rows = {

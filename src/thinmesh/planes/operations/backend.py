@@ -253,6 +253,9 @@ class OutsideCatalogs(Protocol):
     def lag(self, tx: Transaction) -> int:
         """Count the products that a catalog does not show as they are."""
 
+    def waiting(self, tx: Transaction) -> Sequence[str]:
+        """Say which catalogs have products still to be sent, and why; that they are sent needs nobody."""
+
     def faults(self) -> Sequence[str]:
         """Say which products a catalog does not take, and why."""
 

@@ -6,6 +6,7 @@ import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from thinmesh.kernel.audit import Audit
 from thinmesh.kernel.clock import Clock, text_of_time, utc_now
@@ -147,6 +148,10 @@ class OutsideCatalogs:
         """Count the products that a catalog does not show as they are."""
         return sum(self._store.behind(tx, name) for name in self._store.attached(tx))
 
+    def waiting(self, tx: Transaction) -> Sequence[str]:
+        """Say which catalogs have products still to be sent, and why; that they are sent needs nobody."""
+        return [_waiting(each) for each in self._store.summaries(tx) if each["since"] or each["pending"]]
+
     def faults(self) -> Sequence[str]:
         """Say which products a catalog does not take, and why."""
         with self._database.read() as tx:
@@ -169,6 +174,17 @@ class OutsideCatalogs:
             for name in counts:
                 counts[name] += getattr(found, name)
         return counts, failed
+
+
+def _waiting(catalog: Mapping[str, Any]) -> str:
+    name, count = catalog["catalog"], catalog["pending"]
+    products = "1 product waits, and is" if count == 1 else f"{count:,} products wait, and are"
+    if not catalog["since"]:
+        return f"{name}: {products} sent without being asked for; nothing needs doing"
+    return (
+        f"{name} has not answered since {catalog['since']} ({catalog['error']}); it is asked again at "
+        f"{catalog['retry']}. {products} sent when it does; nothing needs doing here"
+    )
 
 
 def _unknown(product: str, known: Iterable[str]) -> NotFound:

@@ -141,15 +141,20 @@ def projections_follow(scene: Scene) -> Iterator[Fault]:
 
     What only a server brings up to date may wait for the next one: nothing reads it before.
     """
+    catalogs = scene.tools.catalogs()
+    outside = catalogs.name if catalogs else ""
     with scene.backends.database.read() as tx:
+        for line in catalogs.waiting(tx) if catalogs and scene.tools.serving else ():
+            yield warning(line)
         for projection in scene.projections[1:]:
-            lag = projection.lag(tx)
+            lag = 0 if projection.name == outside else projection.lag(tx)
             if lag > 0 and (scene.tools.serving or not projection.follows_in_servers):
                 told = f"{projection.name} has {lag} {projection.counted} still to take in"
                 yield warning(told, f"thinmesh rebuild {projection.name}")
     for projection in scene.projections[1:]:
+        heal = "thinmesh catalog retry" if projection.name == outside else f"thinmesh rebuild {projection.name}"
         for line in projection.faults():
-            yield Fault(f"{projection.name}: {line}", f"thinmesh rebuild {projection.name}")
+            yield Fault(f"{projection.name}: {line}", heal)
 
 
 def _csvs(scene: Scene, product: Product) -> Mapping[str, list[str]]:
