@@ -247,6 +247,16 @@ def test_what_people_wrote_stays(service):
     assert service.aspect("urn:li:domain:aviation", "domainProperties")["description"] == "Theirs"
 
 
+def test_who_joins_or_leaves_a_team_later_is_no_change_of_its_products(service):
+    """The group is theirs once it is there; a team of a thousand products is not a thousand deliveries."""
+    datahub = catalog(service)
+    datahub.put(record())
+    later = replace(record(), members=("cleo",))
+    assert datahub.differences(later) == []
+    group = service.aspect("urn:li:corpGroup:flights_team", "corpGroupInfo")
+    assert group["members"] == ["urn:li:corpuser:ann@example.org", "urn:li:corpuser:bob"]
+
+
 def test_our_own_description_follows_until_somebody_writes_another(service):
     datahub = catalog(service)
     datahub.put(record())
