@@ -68,6 +68,8 @@ class StandIn:
         self.batches: list[list[Mapping[str, Any]]] = []
         self.strict = strict
         self.faults: list[Any] = []  # what happens to the next requests that write: a status, "half", "slow", "cut"
+        self.down = False  # answers 503, whatever it is asked
+        self.unknown: set[str] = set()  # aspects that this release does not know
         self.dropping: dict[str, int] = {}  # how often an aspect is dropped and answered with 200
         self.lock = threading.Lock()
         self.connections: set[Any] = set()
@@ -116,6 +118,8 @@ class StandIn:
         """Answer a request: a status and JSON, or "cut" or "slow"."""
         address = urlsplit(path)
         self.requests.append(address.path)
+        if self.down:
+            return 503, {"message": "no server is there"}
         if self._token and headers.get(b"Authorization") != f"Bearer {self._token}".encode():
             return 401, {"message": "Unauthorized"}
         if address.path == "/config":
@@ -140,6 +144,9 @@ class StandIn:
             proposals = proposals[: len(proposals) // 2]
         if len({(each["entityUrn"], each["aspectName"]) for each in proposals}) < len(proposals):
             return 422, {"message": "an aspect twice in one batch: which one is kept is not said", "status": 422}
+        strange = sorted({each["aspectName"] for each in proposals} & self.unknown)
+        if strange:
+            return 400, {"message": f"Unknown aspect {strange[0]}", "status": 400}
         judged = [(each, *self._judged(each)) for each in proposals] if self.strict else []
         wrong = [f"{each['entityUrn']} {each['aspectName']}: {faults[0]}" for each, faults, _ in judged if faults]
         if wrong:
@@ -170,6 +177,7 @@ class StandIn:
     def _batch_get(self, asked: Sequence[Mapping[str, Any]]) -> tuple[int, Any]:
         known = datahub_schemas.entities()
         unknown = {name for each in asked for name in each.keys() - known[each["urn"].split(":")[2]] - {"urn"}}
+        unknown |= {name for each in asked for name in each.keys() & self.unknown}
         if unknown:
             return 400, {"message": f"no such aspects there: {sorted(unknown)}"}
         return 200, [
