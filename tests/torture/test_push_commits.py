@@ -366,6 +366,15 @@ NAMES = {
         lambda w: there_and_back(w, {"south/own/README.md": (LINK, w.forge.blob("/etc/passwd"))}),
         "refused: south/own/README.md: symbolic links are not taken",
     ),
+    "link-with-the-bytes-of-a-file-before": (
+        lambda w: turned(w, LINK),
+        "refused: south/own/README.md: symbolic links are not taken",
+    ),
+    "module-with-the-id-of-a-file-before": (
+        lambda w: turned(w, MODULE),
+        "refused: south/own/README.md: submodules are",
+    ),
+    "device-with-the-bytes-of-a-file-before": (lambda w: turned(w, "20644"), "refused: south/own/README.md: "),
     "module": (lambda w: w.edit({"south/own/sub": (MODULE, w.tip())}), "refused: south/own/sub: submodules are not"),
     "module-at-the-root": (lambda w: w.edit({"sub": (MODULE, w.tip())}), "refused: sub: submodules are not"),
     "mode-zero": (entry("0", b"t.csv"), "zeroPaddedFilemode"),
@@ -380,6 +389,13 @@ NAMES = {
         "error: ",
     ),
 }
+
+
+def turned(world, mode):
+    """Commit a file that any may bring, and then the same bytes as something else."""
+    file = world.forge.blob("/etc/passwd")
+    path = "south/own/README.md"
+    return world.forge.edit(world.edit({path: (FILE, file)}), {path: (mode, file)})
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -107,14 +107,15 @@ class _Reader:
         base = self._base(push.update, tip)
         commits = [self._commit(id) for id in self._new(new, tip)]
         touched: dict[str, str] = {}
-        entries: dict[tuple[str, str], PushedEntry] = {}
+        # The same content under another mode is another thing: a file that becomes a link keeps its id.
+        entries: dict[tuple[str, Entry], PushedEntry] = {}
         net = list(self._difference(self._tree_of(base), self._tree_of(new)))
         for id, changes in (*((commit.id, self._changes_of(commit)) for commit in commits), (new, net)):
             for change in changes:
                 path = _text(change.path)
                 touched.setdefault(path, id)
-                if change.new and (path, change.new[1].hex()) not in entries:
-                    entries[path, change.new[1].hex()] = PushedEntry(path, id, self._file(change.new))
+                if change.new and (path, change.new) not in entries:
+                    entries[path, change.new] = PushedEntry(path, id, self._file(change.new))
         folders = sorted({folder for folder in map(folder_of, touched) if folder})
         return PushedChange(
             base=base,

@@ -154,6 +154,17 @@ def test_a_folder_nested_too_deep_is_named_and_not_read(data):
     assert set(found.net) == {"d/p/t/deep"}
 
 
+@pytest.mark.parametrize("mode", [0o120000, 0o160000, 0o100755, 0o020644])
+def test_a_file_whose_mode_changes_alone_is_brought_in_again(data, mode):
+    """In the commits of one push: its content has been seen then."""
+    first = commit(data, data.tip(), p=b"/etc/passwd")
+    blob = bytes.fromhex(data.file(first, "p").id)
+    tree = data.handle().odb.write(2, write_tree({b"p": (mode, blob)})).raw
+    head = f"tree {tree.hex()}\nparent {first}\nauthor a <a> 1 +0000\ncommitter a <a> 1 +0000\n\nx\n"
+    found = read(data, data._store.write(1, head.encode()))
+    assert [entry.file.mode for entry in found.entries] == [0o100644, mode]
+
+
 def test_names_that_are_not_text_arrive_as_they_are(data):
     handle = data.handle()
     blob = handle.odb.write(3, b"x").raw
