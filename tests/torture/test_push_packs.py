@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 import zlib
+from tempfile import NamedTemporaryFile
 
 import pytest
 
@@ -176,6 +177,22 @@ def test_a_tree_that_is_none_is_refused(world, name, tree, said):
 def test_a_file_that_is_not_sent_is_refused(world):
     commit, records = with_raw_folder(world, raw_tree([(FILE, "t.csv", "1" * 40)]))
     refuse(world, commit, pack(records), "did not receive", "missing necessary")
+
+
+def test_what_lies_in_the_repository_without_its_file_is_refused(world):
+    """Nothing leads to it: that it is there does not tell that what it leads to is."""
+    commit = world.edit({README: "hollow\n"})
+    file = world.forge.at(commit, README)[1]
+    known = [id for id in world.forge.news(commit, world.tip()) if id != file]
+    with NamedTemporaryFile() as packed:
+        packed.write(pack(world.forge.objects(*known)))
+        packed.seek(0)
+        git(world.data, "unpack-objects", "-q", stdin=packed)
+    before = world.state()
+    _, reply = world.send_commit(commit, pack([]))
+    assert b"ng refs/for/main missing necessary objects" in reply, reply
+    assert f"The push leads to something that is missing: {file}.".encode() in reply, reply
+    world.unharmed(before)
 
 
 def test_a_commit_that_is_a_file_is_refused(world):

@@ -27,6 +27,7 @@ from thinmesh.planes.product.push_messages import lines_of, lines_of_error, prin
 
 from .commands import Command
 from .data import GitDataRepository
+from .pushed import Incomplete
 from .quarantine import Quarantine
 from .store import translated
 
@@ -63,9 +64,9 @@ class Judge:
             tell(printable(text).encode("utf-8", "replace") + b"\n")
 
         try:
-            with _told(say, _DECLINED):
+            with _told(say, _DECLINED, _declined):
                 update = the_update(commands)
-                self._check(context, update, quarantine, say, tell)
+                self._check(context, update, quarantine, say)
             with _told(say, _NOT_ADMITTED), translated(self._repository.path, "written"):
                 quarantine.admit(fsync=self._fsync)
             with _told(say, _FAILED, _reason):
@@ -77,26 +78,13 @@ class Judge:
             # Threads live on, and what a handle has open would keep its place on the disk.
             self._repository.close()
 
-    def _check(
-        self, context: PushContext, update: RefUpdate, quarantine: Quarantine, say: Say, tell: Callable[[bytes], None]
-    ) -> None:
-        """Judge a push, while git looks whether all of it is here; raises where one of the two says no."""
-        connecting = quarantine.connecting(update.new)
+    def _check(self, context: PushContext, update: RefUpdate, quarantine: Quarantine, say: Say) -> None:
+        """Judge a push; raises where it is not to be. That nothing is missing is found by reading it (pushed.py)."""
         view = self._repository.with_objects(quarantine.folder)
-        fault: Exception | None = None
         try:
             violations = self._handler.check(Push(context, update, view), say)
-        except Exception as error:
-            fault = error
         finally:
             view.close()
-            complaint = connecting.communicate()[1]
-        if connecting.returncode:
-            # What else was found is not to be trusted: something was missing.
-            tell(complaint)
-            raise _No(_MISSING)
-        if fault:
-            raise fault
         if violations:
             for line in (*lines_of(violations), "Nothing was changed."):
                 say(line)
@@ -160,6 +148,10 @@ def _report(update: RefUpdate, landing: Landing, say: Say) -> list[bytes]:
         options = {"refname": MAIN, "old-oid": landing.old, "new-oid": landing.tip}
         lines += [f"option {name} {value}" for name, value in options.items() if value]
     return [line.encode() for line in lines]
+
+
+def _declined(error: MeshError) -> bytes:
+    return _MISSING if isinstance(error, Incomplete) else _DECLINED
 
 
 def _reason(error: MeshError) -> bytes:

@@ -2,6 +2,10 @@
 
 Trees are compared from their raw bytes: only folders that differ are read, names are bytes until they are known to be
 text, and no object is read before its size is known.
+
+What is read this way tells too whether all that the push leads to is there. What `main` leads to is. Of a new commit,
+each folder and file is either as in one of its parents, and there if that is whole, or it is looked up here, under the
+kind that it is named as; each parent is in `main` or looked at the same way. `git rev-list --objects` finds no more.
 """
 
 from __future__ import annotations
@@ -29,6 +33,10 @@ _KEPT = 32 * 1024 * 1024
 _DEEPEST = 3
 _SMALLER = "Push less at once, or hand the data in with: thinmesh publish PRODUCT FILE"
 _IDENT = re.compile(rb"(.*?) ?<([^>]*)>", re.DOTALL)
+
+
+class Incomplete(Refused):
+    """Something that a push leads to is nowhere, or is none of what it should be."""
 
 
 @dataclass(slots=True)
@@ -84,7 +92,8 @@ class _Commit:
 def read_push(push: Push, tip: str, budget: Budget | None = None) -> PushedChange:
     """Read a push against `main` as it is at `tip`.
 
-    Raises Refused where it rewrites history or shares none, TooLarge where it is more than is read at once.
+    Raises Incomplete where something that it leads to is missing, Refused where it rewrites history or shares none,
+    TooLarge where it is more than is read at once.
     """
     data = push.repository
     if not isinstance(data, GitDataRepository):
@@ -130,8 +139,7 @@ class _Reader:
         )
 
     def _require_commit(self, id: str) -> None:
-        kind, _ = self._handle.odb.read_header(pygit2.Oid(hex=id))
-        if kind != ObjectType.COMMIT:
+        if self._header(bytes.fromhex(id))[0] != ObjectType.COMMIT:
             raise Refused("What was pushed is no commit.", help="Push a branch: git push origin HEAD:refs/for/main")
 
     def _base(self, update: RefUpdate, tip: str) -> str:
@@ -159,14 +167,17 @@ class _Reader:
         walk = self._handle.walk(new, SortMode.TOPOLOGICAL)
         walk.hide(tip)
         found = []
-        for commit in walk:
-            self._budget.commit()
-            found.append(str(commit.id))
+        try:
+            for commit in walk:
+                self._budget.commit()
+                found.append(str(commit.id))
+        except KeyError as error:
+            raise _incomplete("a commit") from error
         return [id for id in reversed(found) if not self._data.is_ancestor(id, tip)]
 
     def _commit(self, id: str) -> _Commit:
         """Read a commit as git does: a line `parent` after the parents names none, and would hide what it changes."""
-        _, size = self._handle.odb.read_header(pygit2.Oid(hex=id))
+        size = self._size(bytes.fromhex(id), ObjectType.COMMIT)
         if size > self._budget.largest_commit:
             raise TooLarge(
                 f"The commit {id[:12]} has a message of {size} bytes.", help="Shorten it with git rebase -i."
@@ -221,15 +232,28 @@ class _Reader:
             return {}
         if tree in self._trees:
             return self._trees[tree][1]
-        oid = pygit2.Oid(raw=tree)
-        _, size = self._handle.odb.read_header(oid)
+        size = self._size(tree, ObjectType.TREE)
         self._budget.tree(size)
         try:
-            found = parse_tree(self._handle.odb.read(oid)[1])
+            found = parse_tree(self._handle.odb.read(pygit2.Oid(raw=tree))[1])
         except ValueError as error:
             raise Refused("A folder in the push cannot be read.", help="Run git fsck in your clone.") from error
         self._keep(tree, size, found)
         return found
+
+    def _size(self, id: bytes, kind: ObjectType) -> int:
+        """Give the size of an object, in bytes. Raises Incomplete where there is none of this kind."""
+        found, size = self._header(id)
+        if found != kind:
+            raise _incomplete(id.hex())
+        return size
+
+    def _header(self, id: bytes) -> tuple[ObjectType, int]:
+        try:
+            kind, size = self._handle.odb.read_header(pygit2.Oid(raw=id))
+        except KeyError as error:
+            raise _incomplete(id.hex()) from error
+        return kind, size
 
     def _keep(self, tree: bytes, size: int, entries: dict[bytes, Entry]) -> None:
         """Keep a tree for the commit after, and let the oldest go: many versions of a large one do not fit."""
@@ -244,7 +268,7 @@ class _Reader:
     def _file(self, entry: Entry) -> File:
         mode, id = entry
         # A submodule's commit lies elsewhere, and a folder nested too deep is not looked into.
-        size = self._handle.odb.read_header(pygit2.Oid(raw=id))[1] if mode & 0o170000 in (0o100000, 0o120000) else 0
+        size = self._size(id, ObjectType.BLOB) if mode & 0o170000 in (0o100000, 0o120000) else 0
         return File(id.hex(), size, mode)
 
     def _optional(self, entry: Entry | None) -> File | None:
@@ -266,6 +290,13 @@ class _Reader:
             else:
                 self._budget.path()
                 yield prefix + name, entry
+
+
+def _incomplete(what: str) -> Incomplete:
+    return Incomplete(
+        f"The push leads to something that is missing: {what}.",
+        help="Run git fsck in your clone, and push again.",
+    )
 
 
 def _signature(line: bytes) -> Signature:

@@ -11,7 +11,6 @@ import contextlib
 import resource
 import shutil
 import signal
-import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping
 from functools import partial
@@ -70,25 +69,6 @@ class Quarantine:
             feeding.cancel()
             process.signal(signal.SIGKILL)
             await asyncio.shield(_ended(process, feeding, telling))
-
-    def connecting(self, commit: str) -> subprocess.Popen[bytes]:
-        """Begin to look whether all that a commit leads to is here, as git does for a push (git-receive-pack(1))."""
-        command = [self._git, "rev-list", "--objects", "--stdin", "--not", "--all", "--quiet", "--alternate-refs"]
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            env=self._environment,
-            cwd=self._repository,
-            start_new_session=True,
-        )
-        _limit(process.pid)
-        assert process.stdin  # noqa: S101 - a pipe, made above
-        with process.stdin as stdin, contextlib.suppress(BrokenPipeError):
-            stdin.write(f"{commit}\n".encode())
-        process.stdin = None  # or `communicate` flushes it
-        return process
 
     def admit(self, *, fsync: bool) -> None:
         """Move what lies here into the repository; git looks for the index first, and so it comes last.

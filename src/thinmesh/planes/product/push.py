@@ -4,9 +4,10 @@ The order of events, all inside one HTTP request of the client:
 
 1. The door makes a `PushContext` for the signed-in caller; git unpacks what is sent into quarantine.
 2. `PushHandler.check(push, say)`: objects can be read through `push.repository` (the quarantine included), nothing is
-   visible to anybody. It judges everything: `push_structure.structural_faults`, `rights_faults`, descriptors,
-   compatibility, rows. It gives violations, or raises a MeshError: the client is shown every line, and nothing changed.
-   Parquet staged here is kept by the handler under `push.context.id`.
+   visible to anybody. It judges everything: that nothing is missing (by reading the whole push, which nobody else
+   does), `push_structure.structural_faults`, `rights_faults`, descriptors, compatibility, rows. It gives violations, or
+   raises a MeshError: the client is shown every line, and nothing changed. Parquet staged here is kept by the handler
+   under `push.context.id`.
 3. The door moves the objects out of quarantine: they are in the repository now, and still no ref names them.
 4. `PushHandler.land(push, say)`: takes the ledger's lease and gives the commit that `main` is at. For
    `refs/heads/main` that is the pushed commit or a Conflict; for `refs/for/main` a merge, where the pushed commit
