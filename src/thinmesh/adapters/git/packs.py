@@ -24,6 +24,8 @@ Objects = Mapping[bytes, tuple[ObjectType, bytes]]  # by raw id
 _FAST = 1
 # Offsets of four bytes; the ledger's batches are far smaller.
 _MOST = 1 << 31
+# Kept: to start a thread, its starter waits for it to get the interpreter, behind all who have requests to answer.
+_waiting = ThreadPoolExecutor(4, "thinmesh-sync")
 
 
 def object_id(kind: ObjectType, content: bytes) -> bytes:
@@ -125,11 +127,18 @@ def at_once(*waits: Callable[[], None]) -> None:
 
     All have come to their end when this returns, or raises what one of them raised.
     """
-    if len(waits) < 2:
-        for wait in waits:
-            wait()
-        return
-    with ThreadPoolExecutor(len(waits)) as pool:
-        begun = [pool.submit(wait) for wait in waits]
-    for done in begun:
-        done.result()
+    others = [(wait, _waiting.submit(wait)) for wait in waits[1:]]
+    faults = [_fault_of(waits[0])] if waits else []
+    # What no thread took up yet is done here: one that waits for waits of its own never waits for a free thread.
+    faults += [_fault_of(wait) if begun.cancel() else begun.exception() for wait, begun in others]
+    for fault in faults:
+        if fault is not None:
+            raise fault
+
+
+def _fault_of(wait: Callable[[], None]) -> BaseException | None:
+    try:
+        wait()
+    except BaseException as fault:
+        return fault
+    return None

@@ -23,7 +23,7 @@ from pygit2.enums import ObjectType
 from thinmesh.kernel.durability import sync
 from thinmesh.kernel.errors import Conflict, Internal, Temporary
 
-from .packs import at_once, object_id, write_pack
+from .packs import Objects, at_once, object_id, write_pack
 from .tips import newest_entry
 
 MAIN = "refs/heads/main"
@@ -94,8 +94,9 @@ class Store:
         self._packs = path / "objects" / "pack"
         self._fsync = fsync
         self._here = _Here()
-        # The ids in the pack that was written last: nobody has to look whether these are here.
-        self._written: frozenset[bytes] = frozenset()
+        # Commits and folders of the pack that was written last. The ledger goes on from these: to look for them anew,
+        # libgit2 would read the index of every pack that came since the upkeep.
+        self._written: Objects = {}
         self._swinging = threading.Lock()
         if fsync:
             # libgit2 has one switch per process: objects, refs and their folders are synced from now on.
@@ -171,7 +172,7 @@ class Store:
             if held:
                 with translated(self.path, "written"):
                     write_pack(self._packs, held, fsync=self._fsync)
-                self._written = frozenset(held)
+                self._written = {id: found for id, found in held.items() if found[0] != ObjectType.BLOB}
 
         return write
 
@@ -181,6 +182,9 @@ class Store:
 
     def head(self) -> str:
         """Give the commit that the branch is at; empty where there is none. Raises Internal where it is not here."""
+        written = _raw(newest_entry(self.path))
+        if written in self._written:
+            return written.hex()
         with translated(self.path, "read"):
             handle = self._opened()
             try:
@@ -208,7 +212,7 @@ class Store:
     def raw(self, id: str, kind: ObjectType) -> bytes:
         """Give an object's bytes. Raises KeyError where there is none of this kind."""
         oid = oid_of(id)
-        held = self._here.held.get(oid.raw) if self._here.held else None
+        held = (self._here.held or {}).get(oid.raw) or self._written.get(oid.raw)
         if held is None:
             with translated(self.path, "read"):
                 held = self._opened().odb.read(oid)
@@ -275,7 +279,6 @@ class Store:
     def _require(self, id: str) -> None:
         """Raise Internal where there is no such object: a branch must not lead to nothing."""
         oid = oid_of(id)
-        # Looking costs a millisecond after each new pack: libgit2 reads the folder of packs again.
         if oid.raw not in self._written and not self._opened().odb.exists(oid):
             raise Internal(f"{self.path.name} has no {id} to move main to.")
 
@@ -334,6 +337,14 @@ def oid_of(id: str) -> pygit2.Oid:
         return pygit2.Oid(hex=id)
     except ValueError as error:
         raise KeyError(id) from error
+
+
+def _raw(id: str) -> bytes:
+    """Give an id as its bytes; none where the text is something else."""
+    try:
+        return bytes.fromhex(id)
+    except ValueError:
+        return b""
 
 
 def _inode(path: Path) -> tuple[int, int] | None:

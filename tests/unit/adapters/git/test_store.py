@@ -212,3 +212,24 @@ def test_main_moves_to_nothing_that_is_not_here(data):
         data.move(old, dropped)
     data.move(old, new)
     assert data.tip() == new
+
+
+def test_who_wrote_last_sees_what_others_write_and_what_is_lost(data):
+    """A store remembers what it wrote last; another process moves the branch on, or somebody breaks it."""
+    with data.together():
+        mine = change(data)
+    data.move(data.tip(), mine)
+    other = GitDataRepository(data.path, fsync=False)
+    assert other.tip() == mine
+    with other.together():
+        theirs = change(other)
+    other.move(mine, theirs)
+    assert data.tip() == theirs
+    assert data.is_ancestor(mine, data.tip())
+    ref = data.path / "refs" / "heads" / "main"
+    for broken in ("", "no id at all", "f" * 40):
+        ref.write_text(broken)
+        with pytest.raises(Internal):
+            data.tip()
+    ref.write_text(f"{mine}\n")
+    assert data.tip() == mine
