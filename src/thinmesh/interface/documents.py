@@ -11,14 +11,17 @@ from typing import Any
 
 from thinmesh.kernel.clock import text_of_time
 
+# Made once: a union that is made for each value costs more than the look at it.
+_PLAIN, _OBJECTS, _LISTS = (str, int, float), (dict, Mapping), (list, tuple)
+
 
 def document(value: Any) -> Any:
     """Give the JSON document of a result: dataclasses by their field names, or by their own `document()`."""
-    if value is None or isinstance(value, str | int | float | bool):
+    if value is None or isinstance(value, _PLAIN):
         return value
-    if isinstance(value, Mapping):
+    if isinstance(value, _OBJECTS):
         return {str(key): document(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
+    if isinstance(value, _LISTS):
         return [document(item) for item in value]
     if isinstance(value, set | frozenset):
         return sorted(document(item) for item in value)

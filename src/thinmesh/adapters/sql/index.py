@@ -124,11 +124,12 @@ class SqlProductIndex:
     def apply(self, tx: Transaction, entry: Entry) -> None:
         """Apply one entry."""
         for change in entry.changes:
-            differences = self._apply_product(tx, entry, change) + _table_differences(tx, change)
+            row, texts, differences = self._apply_product(tx, entry, change)
+            differences += _table_differences(tx, change)
             _apply_tables(tx, change)
             _apply_loads(tx, entry, change)
             _apply_history(tx, entry, change, differences)
-            self._apply_words(tx, change)
+            _apply_words(tx, change, row, texts)
         self.tell(tx, entry)
 
     def tell(self, tx: Transaction, entry: Entry) -> None:
@@ -143,8 +144,10 @@ class SqlProductIndex:
             tx.execute(f"DELETE FROM {table}")
         tx.execute("DELETE FROM cursors WHERE projection = :p", {"p": self.name})
 
-    def _apply_product(self, tx: Transaction, entry: Entry, change: ProductChange) -> list[dict[str, Any]]:
-        """Write the product's own row; give what is different from before, as its history tells it."""
+    def _apply_product(
+        self, tx: Transaction, entry: Entry, change: ProductChange
+    ) -> tuple[int, dict[str, str], list[dict[str, Any]]]:
+        """Write the product's own row; give its number, its words, and what its history tells is different."""
         from thinmesh.kernel.documents import canonical, stored_descriptor
 
         odcs = self._read(change.odcs) if change.odcs else None
@@ -156,7 +159,7 @@ class SqlProductIndex:
         differences = []
         if described and change.event != "registered":
             differences = _differences(tx, change, descriptor, readme)
-        tx.execute(
+        row = tx.one(
             """INSERT INTO products (name, domain, owner, access, status, version, description, tags, document, odcs,
                  odps, readme, registered, changed, successor, etag, sequence)
                VALUES (:name, :domain, :owner, :access, :status, :version, :description, :tags, :document, :odcs,
@@ -167,7 +170,8 @@ class SqlProductIndex:
                  readme = excluded.readme,
                  changed = CASE WHEN :described THEN excluded.changed ELSE products.changed END,
                  successor = excluded.successor, sequence = excluded.sequence,
-                 etag = CASE WHEN :described THEN excluded.etag ELSE products.etag END""",
+                 etag = CASE WHEN :described THEN excluded.etag ELSE products.etag END
+               RETURNING rowid""",
             {
                 "name": change.product,
                 "domain": change.domain,
@@ -194,30 +198,15 @@ class SqlProductIndex:
         tx.execute_many("INSERT INTO product_tags (tag, product) VALUES (:tag, :p)", tags)
         if described:
             _apply_inputs(tx, change.product, descriptor.inputs)
-        return differences
-
-    def _apply_words(self, tx: Transaction, change: ProductChange) -> None:
-        row = tx.one("SELECT rowid, * FROM products WHERE name = :p", {"p": change.product})
-        if row is None:
-            return
-        tx.execute("DELETE FROM product_words WHERE rowid = :id", {"id": row["rowid"]})
-        if row["status"] == "retired":
-            return
         texts = {
-            "name": row["name"],
-            "domain": row["domain"],
-            "owner": row["owner"],
-            "description": row["description"],
-            "tags": " ".join(json.loads(row["tags"])),
-            "columns": _column_words(_records(tx, change.product)),
-            "readme": row["readme"][:20_000],
+            "name": change.product,
+            "domain": change.domain,
+            "owner": change.owner,
+            "description": descriptor.description,
+            "tags": " ".join(descriptor.tags),
+            "readme": readme[:20_000],
         }
-        tx.execute(
-            """INSERT INTO product_words (rowid, name, domain, owner, description, tags, columns, readme)
-               VALUES (:id, :name, :domain, :owner, :description, :tags, :columns, :readme)""",
-            {"id": row["rowid"], **texts},
-        )
-        learn(tx, texts.values())
+        return row["rowid"] if row else 0, texts, differences
 
     # What readers call ----------------------------------------------------------------------------------------
 
@@ -452,6 +441,23 @@ class SqlProductIndex:
                ON CONFLICT (projection) DO UPDATE SET sequence = excluded.sequence""",
             {"p": projection, "sequence": sequence},
         )
+
+
+def _apply_words(tx: Transaction, change: ProductChange, row: int, texts: dict[str, str]) -> None:
+    """Let a product be found by its words; a retired one is not."""
+    registered = change.event == "registered"
+    if not registered:
+        tx.execute("DELETE FROM product_words WHERE rowid = :id", {"id": row})
+    if change.status == "retired":
+        return
+    # A new product has the tables that come with it, and no words yet.
+    texts["columns"] = _column_words([*change.tables.values()] if registered else _records(tx, change.product))
+    tx.execute(
+        """INSERT INTO product_words (rowid, name, domain, owner, description, tags, columns, readme)
+           VALUES (:id, :name, :domain, :owner, :description, :tags, :columns, :readme)""",
+        {"id": row, **texts},
+    )
+    learn(tx, texts.values())
 
 
 def _apply_inputs(tx: Transaction, product: str, inputs: Sequence[str]) -> None:

@@ -120,7 +120,9 @@ class Registration:
             current = backends.index.product(tx, descriptor.name)
             if (current.sequence if current else 0) != (before.sequence if before else 0):
                 raise Stale
-            self.judge(tx, caller, descriptor, current)
+            # The product is as it was judged, so that the descriptor still makes the same of it.
+            if self.authorize(tx, caller, descriptor, current) != evolution.owner:
+                raise Stale
             if unchanged:
                 return None
             edits = self._files(descriptor, current)
