@@ -257,6 +257,14 @@ def test_a_lie_lets_nobody_in_and_the_other_way_stays_open(world):
         assert who(browser) == "admin"
 
 
+def test_a_provider_that_fails_is_to_be_asked_again_later(world):
+    world.provider.change["/token"] = lambda answer: replace(answer, status=503)
+    with world.browser() as browser:
+        done = world.back(browser, world.asked(browser)["state"])
+    assert done.status_code == 503
+    assert int(done.headers["retry-after"]) >= 1
+
+
 def test_a_slow_provider_holds_up_nobody_else(world):
     world.person("s-olga", preferred_username="olga")
     world.provider.change["/token"] = lambda answer: replace(answer, pieces=1 << 20, pause=3600)

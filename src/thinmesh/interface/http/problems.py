@@ -55,6 +55,11 @@ def _headers(error: MeshError) -> dict[str, str]:
     if error.status == 401:
         basic = isinstance(error, SignInWithPassword)
         return {"WWW-Authenticate": 'Basic realm="thinmesh", charset="UTF-8"' if basic else 'Bearer realm="thinmesh"'}
+    return again(error)
+
+
+def again(error: MeshError) -> dict[str, str]:
+    """Give the header that says when to ask again, where that can help."""
     return {"Retry-After": _RETRY_AFTER} if error.retry else {}
 
 

@@ -16,7 +16,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from thinmesh.interface.http.doorstep import request_id
-from thinmesh.interface.http.problems import problem_response
+from thinmesh.interface.http.problems import again, problem_response
 from thinmesh.interface.http.rates import Rates
 from thinmesh.interface.http.uploads import in_turn, uploads
 from thinmesh.interface.platform import Platform
@@ -107,7 +107,9 @@ class Site:
 
     def error(self, request: Request, error: MeshError, caller: Principal | None = None) -> Response:
         """Answer with a page that says what is wrong, and what to do now."""
-        return self.rendering.response(request, "error.html", error.status, caller=caller, error=error)
+        response = self.rendering.response(request, "error.html", error.status, caller=caller, error=error)
+        response.headers.update(again(error))
+        return response
 
     def sign_in(self, request: Request, error: NotSignedIn, form: Mapping[str, str]) -> Response:
         """Ask to sign in, and keep what was typed: it is sent again afterwards."""

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from thinmesh.interface.http.problems import again
 from thinmesh.kernel.errors import Malformed, MeshError, NotSignedIn, Temporary
 from thinmesh.kernel.vouching import RETURN, Provider
 
@@ -64,7 +65,10 @@ class Vouching:
             finally:
                 self._waiting -= 1
         except MeshError as error:
-            return self._ask(self._site, request, error.status, next=next, told=f"{error.detail} {error.help}")
+            told = f"{error.detail} {error.help}"
+            response = self._ask(self._site, request, error.status, next=next, told=told)
+            response.headers.update(again(error))
+            return response
 
     def _next(self, request: Request) -> str:
         """Give the page that the person wanted, before and after they were sent away."""
