@@ -169,7 +169,7 @@ def test_what_columns_hold_comes_when_it_is_looked_at(world):
     assert 'hx-get="/products/wind/tables/t/profile"' in page
     piece = world.page("bob", "/products/wind/tables/t/profile", headers=PARTIAL)
     assert "<rect" in piece
-    assert "Bern 67 %" in piece
+    assert "<bdi>Bern</bdi><span>&nbsp;67 %</span>" in piece
     assert "25 % empty" in piece
     assert "<html" not in piece
 

@@ -12,7 +12,7 @@ from thinmesh.planes.query.model import ColumnProfile
 WIDTH, HEIGHT = 120, 28  # of a drawing, in its own units
 _BINS = 20
 _GAP = 1.0
-_LONGEST = 24  # characters of a value that are shown
+_LONGEST = 200  # characters of a value that are told; of most fewer are seen
 _NAMED = 3
 _WORTH = 0.02  # the share of the most frequent value, below which none is worth a drawing
 _WHOLE = 2**53  # beyond, a float does not count in ones
@@ -29,6 +29,18 @@ class Bar:
 
 
 @dataclass(frozen=True, slots=True)
+class Told:
+    """A value in words, with what is said of it before and after: a value may be written from right to left."""
+
+    value: str
+    before: str = ""
+    after: str = ""
+
+    def __str__(self) -> str:
+        return " ".join(filter(None, (self.before, self.value, self.after)))
+
+
+@dataclass(frozen=True, slots=True)
 class Distribution:
     """How a column's values spread: bars (none where there is nothing to draw), and what they say in words.
 
@@ -36,7 +48,7 @@ class Distribution:
     """
 
     bars: tuple[Bar, ...]
-    told: tuple[str, ...]
+    told: tuple[Told, ...]
     lacking: str
 
 
@@ -49,10 +61,10 @@ def distribution(profile: ColumnProfile) -> Distribution:
     if len(profile.top_counts) > 1 and profile.top_counts[0] / filled >= _WORTH:
         return Distribution(_bars(profile.top_counts), _frequent(profile, filled), lacking)
     if profile.min is not None and profile.min == profile.max:
-        return Distribution((), (f"always {_written(profile.min, profile.type)}",), lacking)
+        return Distribution((), (Told(_written(profile.min, profile.type), "always"),), lacking)
     if profile.quantiles:
         return Distribution(_bars(histogram(profile.quantiles, _bins(profile))), _range(profile), lacking)
-    return Distribution((), (f"{profile.distinct:,} different values",), lacking)
+    return Distribution((), (Told(f"{profile.distinct:,} different values"),), lacking)
 
 
 def histogram(quantiles: Sequence[float], bins: int) -> list[float]:
@@ -98,21 +110,22 @@ def _bars(values: Sequence[float]) -> tuple[Bar, ...]:
     return tuple(bars)
 
 
-def _frequent(profile: ColumnProfile, filled: int) -> tuple[str, ...]:
+def _frequent(profile: ColumnProfile, filled: int) -> tuple[Told, ...]:
     """Name the most frequent values with their shares, and say how many others there are."""
     pairs = list(zip(profile.top, profile.top_counts, strict=False))[:_NAMED]
-    told = [f"{_short(value)} {_share(count / filled)}" for value, count in pairs]
+    told = [Told(_short(value), after=_share(count / filled)) for value, count in pairs]
     rest = profile.distinct - len(pairs)
-    return (*told, f"{rest:,} more") if rest > 0 else tuple(told)
+    return (*told, Told(f"{rest:,} more")) if rest > 0 else tuple(told)
 
 
-def _range(profile: ColumnProfile) -> tuple[str, ...]:
+def _range(profile: ColumnProfile) -> tuple[Told, ...]:
     low, high = profile.min, profile.max
     if profile.type in ("date", "timestamp", "timestamptz"):
-        return (f"{(low or '')[:10]} to {(high or '')[:10]}",)
+        return (Told(f"{(low or '')[:10]} to {(high or '')[:10]}"),)
     middle = round(profile.q50) if profile.q50 is not None and profile.type == "integer" else profile.q50
     median = "" if middle is None else f"median {_number(float(middle))}"
-    return tuple(text for text in (f"{_written(low, profile.type)} to {_written(high, profile.type)}", median) if text)
+    between = f"{_written(low, profile.type)} to {_written(high, profile.type)}"
+    return tuple(Told(text) for text in (between, median) if text)
 
 
 def _written(text: str | None, kind: str) -> str:

@@ -49,7 +49,8 @@ def test_no_bar_leaves_the_drawing(values):
         (replace(TEXTS, rows=10_000, distinct=9_000, top_counts=(2, 1, 1)), ("9,000 different values",)),
         (replace(TEXTS, top=("", "b"), top_counts=(9, 1), distinct=2), ("(empty text) 90 %", "b 10 %")),
         (replace(TEXTS, top=("007",), top_counts=(10,), distinct=1, min="007", max="007"), ("always 007",)),
-        (replace(TEXTS, top=("x" * 90, "y"), top_counts=(9, 1), distinct=2), ("x" * 23 + "… 90 %", "y 10 %")),
+        (replace(TEXTS, top=("x" * 90, "y"), top_counts=(9, 1), distinct=2), ("x" * 90 + " 90 %", "y 10 %")),
+        (replace(TEXTS, top=("x" * 900, "y"), top_counts=(9, 1), distinct=2), ("x" * 199 + "… 90 %", "y 10 %")),
         (replace(NUMBERS, type="integer", min="2013", max="2013", quantiles=(2013.0,) * 21), ("always 2013",)),
         (
             replace(NUMBERS, type="integer", min="-5", max="123456", q50=6.744, quantiles=(-5.0,) * 20 + (123456.0,)),
@@ -62,7 +63,7 @@ def test_no_bar_leaves_the_drawing(values):
     ],
 )
 def test_what_values_are_is_said_in_words(profile, told):
-    assert distribution(profile).told == told
+    assert tuple(map(str, distribution(profile).told)) == told
 
 
 @pytest.mark.parametrize(

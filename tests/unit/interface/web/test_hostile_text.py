@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from starlette.requests import Request
 
-from thinmesh.interface.web.distribution import Bar, Distribution
+from thinmesh.interface.web.distribution import Bar, Distribution, Told
 from thinmesh.interface.web.lineage_graph import graph_of
 from thinmesh.interface.web.markup import readme
 from thinmesh.interface.web.product import ColumnRow, TableCard
@@ -85,7 +85,7 @@ def page(template: str, **values) -> str:
 
 def columns(text: str) -> str:
     view = {"name": "t", "description": text, "publication": "p1", "inferred": False}
-    spread = Distribution((Bar(0, 0, 1, 1),), (text, text), "1 % empty")
+    spread = Distribution((Bar(0, 0, 1, 1),), (Told(text), Told(text, "always", "1 %")), "1 % empty")
     row = ColumnRow("c", "string", text, text, ("primary key",), (text,), spread)
     shown = ProductView({}, (), "o", {}, {}, {}, {}, (), {}, "e", "p1", "", "", "", {"read": True})
     table = TableCard(view, (row,), 1, open=True, measured=True)
@@ -155,3 +155,10 @@ ALLOWED = set(
 
 def test_headings_of_a_readme_stand_below_the_page_s():
     assert str(readme("# A\n\n## B\n\n###### C")) == "<h3>A</h3>\n<h4>B</h4>\n<h6>C</h6>\n"
+
+
+def test_a_value_is_whole_for_who_cannot_see_it_cut_and_apart_from_its_share():
+    value = "مطار الملك خالد الدولي, " * 4
+    found = columns(value)
+    assert f'title="{value}"' in found
+    assert f"<bdi>{value}</bdi><span>&nbsp;1 %</span>" in found
