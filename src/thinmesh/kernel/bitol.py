@@ -7,7 +7,7 @@ from typing import Any
 
 from .descriptor_values import STATUSES
 from .document_faults import Fields, Path
-from .names import PRODUCT, fault_of_name, legal_name
+from .names import PRODUCT, fault_of_name, name_in_document
 from .odcs_writing import VENDOR
 
 # Descriptor fields that one of the two, or both, have no place for.
@@ -24,7 +24,7 @@ def legal(fields: Fields, path: Path, written: str) -> str:
     """Make a name legal and report it; one that cannot be is given as it was written."""
     if PRODUCT.fullmatch(written):
         return written
-    name = legal_name(written, 63).lstrip("_")
+    name = name_in_document(written, 63).lstrip("_")
     if not PRODUCT.fullmatch(name):
         return written
     fields.faults.report(path, f"{written[:80]!r} is called {name!r} here")

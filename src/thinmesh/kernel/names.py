@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+import unicodedata
+from collections.abc import Collection, Iterable
 from difflib import get_close_matches
 
 PRODUCT = re.compile(r"[a-z][a-z0-9_]{0,62}")
 COLUMN = re.compile(r"[a-z_][a-z0-9_]{0,127}")
 _NO_USER = re.compile(r"[^a-z0-9._@+-]+")
 _ILLEGAL = re.compile(r"[^a-z0-9_]+")
+# Letters that are more than a letter of a to z with a mark, as they are written where there are none.
+_LETTERS = str.maketrans(
+    dict(zip("äöüßæœøłđðþħŋ", "ae oe ue ss ae oe o l d d th h ng".split(), strict=True))
+    | {"\N{LATIN SMALL LETTER DOTLESS I}": "i"}
+)
 # Users come from company directories: e-mail addresses and dotted names are usual there.
 USER = re.compile(r"[a-z0-9][a-z0-9._@+-]{0,126}")
 
@@ -91,8 +97,37 @@ def nearest(name: str, known: Iterable[str], likeness: float = 0.6) -> str | Non
 
 
 def legal_name(text: str, longest: int = 120) -> str:
-    """Make a column name of any text: lower case, with `_` for everything but letters, digits and `_`."""
+    """Make a column name of any text: lower case, Latin letters without their marks, `_` for what is left.
+
+    `Größe` becomes `groesse`, `Prénom` `prenom`. Nothing comes of a text without any such letter or digit.
+    """
+    return text if COLUMN.fullmatch(text) else name_in_document(_plain(text), longest)
+
+
+def name_in_document(text: str, longest: int = 120) -> str:
+    """Make a legal name of one in a contract: lower case, with `_` for everything but letters, digits and `_`.
+
+    Documents are kept as they came and read again: what a name in one becomes here never changes.
+    """
     if COLUMN.fullmatch(text):
         return text
     name = _ILLEGAL.sub("_", text.strip().lower()).strip("_")
     return (f"_{name}" if name[:1].isdigit() else name)[:longest]
+
+
+def name_of_header(header: str, taken: Collection[str]) -> str:
+    """Name a column after the header of a file, as none of the others is; by a number where nothing comes of it."""
+    name = legal_name(header)
+    if name and name not in taken:
+        return name
+    number = 2 if name else 1
+    while f"{name or 'column'}_{number}" in taken:
+        number += 1
+    return f"{name or 'column'}_{number}"
+
+
+def _plain(text: str) -> str:
+    """Write a text with the letters a to z as far as it has them, in lower case."""
+    lower = unicodedata.normalize("NFC", text).lower().translate(_LETTERS)
+    apart = unicodedata.normalize("NFKD", lower)
+    return "".join(sign for sign in apart if not unicodedata.combining(sign)).lower()

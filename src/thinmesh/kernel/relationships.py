@@ -7,12 +7,12 @@ from typing import Any
 
 from .contract import Reference, Table
 from .document_faults import Fields, Path
-from .names import PRODUCT, legal_name
+from .names import PRODUCT, name_in_document
 
 
 def column_name(written: str) -> str:
     """Give the name in SQL of a column that a contract calls `written`."""
-    return legal_name(written) or written
+    return name_in_document(written) or written
 
 
 class Targets:

@@ -13,6 +13,8 @@ from thinmesh.kernel.names import (
     fault_of_name,
     fault_of_user,
     legal_name,
+    name_in_document,
+    name_of_header,
     nearest,
 )
 
@@ -88,10 +90,50 @@ def test_a_name_that_is_legal_already_stays(name):
 
 @pytest.mark.parametrize(
     ("written", "name"),
-    [("Customer ID", "customer_id"), ("2nd", "_2nd"), ("a--b", "a_b"), (" Größe ", "gr_e"), ("!", "")],
+    [
+        ("Customer ID", "customer_id"),
+        ("2nd", "_2nd"),
+        ("a--b", "a_b"),
+        (" Größe ", "groesse"),
+        ("GRO\u0308SSE", "groesse"),
+        ("Straße Übergang", "strasse_uebergang"),
+        ("Prénom de l'élève", "prenom_de_l_eleve"),
+        ("Ångström", "angstroem"),
+        ("Smørrebrød", "smorrebrod"),
+        ("Łódź", "lodz"),
+        ("İSTANBUL \u0131\u011fd\u0131r", "istanbul_igdir"),
+        ("Señor №", "senor_no"),
+        ("m²", "m2"),
+        ("\uff29\uff24", "id"),
+        ("سعر USD", "usd"),
+        ("السعر", ""),
+        ("价格", ""),
+        ("!", ""),
+    ],
 )
 def test_legal_names(written, name):
     assert legal_name(written) == name
+
+
+@pytest.mark.parametrize(("written", "name"), [("Größe", "gr_e"), ("Prénom", "pr_nom"), ("Customer ID", "customer_id")])
+def test_a_name_in_a_document_means_what_it_always_meant(written, name):
+    assert name_in_document(written) == name
+
+
+def test_columns_without_a_plain_name_are_numbered():
+    taken: list[str] = []
+    for header in ("السعر", "价格", "#", "Größe", "GROESSE", "column_4", "имя"):
+        taken.append(name_of_header(header, taken))
+    assert taken == ["column_1", "column_2", "column_3", "groesse", "groesse_2", "column_4", "column_5"]
+
+
+@given(st.lists(st.text(), max_size=20))
+def test_every_header_gives_a_name_of_its_own(headers):
+    taken: list[str] = []
+    for header in headers:
+        taken.append(name_of_header(header, taken))
+    assert len(set(taken)) == len(taken)
+    assert all(COLUMN.fullmatch(name) for name in taken)
 
 
 def test_the_nearest_name_is_offered_and_nothing_where_none_is_near():

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from thinmesh.kernel.contract import Column, Table
 from thinmesh.kernel.errors import Example, Violation
-from thinmesh.kernel.names import legal_name, nearest
+from thinmesh.kernel.names import name_of_header, nearest
 
 _DELIMITERS = {";": "a semicolon", "\t": "a tab", "|": "a pipe"}
 
@@ -121,13 +121,15 @@ def _way_out(table: Table, lacking: Sequence[str], unknown: Sequence[str]) -> st
 
 def _unknown(name: str, n: int, near: str | None, table: Table, file: str) -> Violation:
     hint = f"did you mean {near!r}? Else add" if near else "add"
-    message = f"the header names {name!r}, which is no column of {table.name}; {hint} {_line(name)} to its columns"
+    message = (
+        f"the header names {name!r}, which is no column of {table.name}; {hint} {_line(name, table)} to its columns"
+    )
     return _fault("unknown_column", message, name, name, n, table, file)
 
 
-def _line(name: str) -> str:
+def _line(name: str, table: Table) -> str:
     """Give the column to add to a contract for a header."""
-    legal = legal_name(name) or "column"
+    legal = name_of_header(name, {column.name for column in table.columns})
     mapped = {} if legal == name else {"physicalName": name}
     return _json({"name": legal, **mapped, "logicalType": "string"})
 

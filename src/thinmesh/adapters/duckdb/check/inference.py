@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from thinmesh.kernel.contract import Column, Table, with_ids
+from thinmesh.kernel.names import legal_name, name_of_header
 
 from .rules import custom
 from .survey import Found, Survey
 
-_ILLEGAL = re.compile(r"[^a-z0-9_]+")
 _SHOWN = {"zoned": "timestamp with time zone"}
 
 
@@ -49,12 +48,13 @@ def infer(
         if header in old:
             continue
         found = _join(survey.fields[header] for survey in surveys if header in survey.fields)
-        legal = _legal(header, names)
+        legal = name_of_header(header, names)
         names.add(legal)
         required = found.nulls == 0 and rows > 0 and not appended and all(header in survey.fields for survey in surveys)
-        columns.append(
-            _typed(Column(legal, physical_name=header if header != legal else None, required=required), found)
-        )
+        # Of a number nobody knows what it is.
+        about = None if legal_name(header) else header.strip()
+        own = header if header != legal else None
+        columns.append(_typed(Column(legal, physical_name=own, description=about, required=required), found))
         words += [f"{legal}: new column ({_word(found)})"] if known else []
     table = replace(known or Table(name, (), inferred=True), columns=tuple(columns))
     return Inferred(with_ids(table, known), tuple(words), tuple(changed))
@@ -154,15 +154,3 @@ def _word(found: Found) -> str:
     if found.decimal:
         return "decimal({},{})".format(*found.decimal)
     return _SHOWN.get(found.kind or "string", found.kind or "string, provisionally")
-
-
-def _legal(header: str, taken: set[str]) -> str:
-    """Make a legal column name of a header (INTERFACE, *Names and words*)."""
-    name = _ILLEGAL.sub("_", header.strip().lower()).strip("_") or "column"
-    name = (name if not name[0].isdigit() else "_" + name)[:120]
-    if header == header.lower() and re.fullmatch(r"[a-z_][a-z0-9_]{0,127}", header):
-        name = header
-    free, n = name, 2
-    while free in taken:
-        free, n = f"{name}_{n}", n + 1
-    return free

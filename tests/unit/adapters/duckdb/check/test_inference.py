@@ -6,7 +6,7 @@ import pytest
 from pyarrow import parquet as pq
 
 from thinmesh.adapters.duckdb.check.rules import custom
-from thinmesh.kernel.contract import Column
+from thinmesh.kernel.contract import Column, Table
 
 from .checking import check, check_files, counts, rows_of, table
 
@@ -68,6 +68,20 @@ def test_headers_become_legal_names():
     assert [column.name for column in columns] == ["temp_c", "temp_c_2", "_2nd", "select"]
     assert [column.header for column in columns] == ["Temp (°C)", "Temp (°C) ", "2nd", "select"]
     assert rows_of(result) == [(1, 2, 3, 4)]
+
+
+def test_headers_of_other_letters_become_plain_names_and_stay_known():
+    result = check("Größe,السعر,名前\n1,2,3\n".encode(), None)
+    columns = result.tables[0].table.columns
+    assert [column.name for column in columns] == ["groesse", "column_1", "column_2"]
+    assert [column.header for column in columns] == ["Größe", "السعر", "名前"]
+    assert [column.description for column in columns] == [None, "السعر", "名前"]
+
+
+def test_a_column_keeps_the_name_that_it_got_when_names_were_made_otherwise():
+    known = Table("t", (Column("gr_e", "integer", physical_name="Größe", required=True),), inferred=True)
+    result = check("Größe,Größe 2\n1,2\n".encode(), known)
+    assert [column.name for column in result.tables[0].table.columns] == ["gr_e", "groesse_2"]
 
 
 def test_a_header_without_a_name_or_with_one_twice_is_refused():
