@@ -105,6 +105,19 @@ def test_what_is_wrong_is_said_beside_what_was_typed(mesh, typed, files, told):
             assert value in refused.text
 
 
+@pytest.mark.parametrize("partial", [{}, {"HX-Request": "true"}])
+def test_a_fault_is_told_by_the_field_that_it_is_in(mesh, partial):
+    clients, _ = mesh
+    fields = hidden(inspected(clients["olga"], "wind.csv").text)
+    fields |= {"name": "Bad", "domain": "aviation", "description": "x", "table.0.1.name": "Wind Speed!"}
+    refused = clients["olga"].post("/new", data=fields, files={"file": ("wind.csv", CSV)}, headers=partial)
+    assert "Name: product name &#39;Bad&#39; must be small letters" in refused.text
+    assert "Table wind, column 2: column name &#39;Wind Speed!&#39; must be" in refused.text
+    assert ": write wind_speed" in refused.text
+    assert "product.json" not in refused.text
+    assert "tables." not in refused.text.split("<form")[0]
+
+
 def test_a_file_that_cannot_be_read_says_where(mesh):
     clients, _ = mesh
     found = inspected(clients["olga"], "t.csv", b"a,b\n1,2\n3\n")

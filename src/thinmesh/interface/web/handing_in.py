@@ -20,7 +20,10 @@ from .visit import Page, Visit, segment
 _ENDINGS = (".csv.gz", ".csv.zst", ".csv", ".parquet")
 # Wider tables are shown, and described later in their descriptor: a form of thousands of fields helps nobody.
 _EDITED = 200
-_NAME = re.compile(r"[a-z_][a-z0-9_]*")
+_DOCUMENT = "product.json"
+# What the form calls the members of the descriptor that is made of it.
+_LABELS = {"name": "Name", "domain": "Domain", "description": "Description", "owner": "Team", "access": "Readers"}
+_COLUMN = re.compile(r"tables\.[^.]*\.columns\[(\d+)\]")
 
 
 def form(visit: Visit) -> Response:
@@ -63,7 +66,7 @@ def register(visit: Visit) -> Response:
             descriptor["tables"] = {name: document for name, document in tables.values() if document}
         made = products.register(visit.caller, json.dumps(descriptor).encode())
     except MeshError as error:
-        return _refused(visit, error)
+        return _refused(visit, _of_the_form(error))
     name = made.product["name"]
     try:
         products.publish(visit.caller, name, _named(visit.files, renamed), progress=visit.progress)
@@ -109,6 +112,23 @@ def _form(visit: Visit, typed: Mapping[str, str], error: MeshError | None = None
     teams = [visit.platform.identity.team(visit.caller, name) for name in sorted(visit.caller.teams)]
     status = error.status if error else 200
     return visit.page("new.html", status, teams=teams, typed=typed, error=error, registered=registered)
+
+
+def _of_the_form(error: MeshError) -> MeshError:
+    """Say of faults in the descriptor in which field they are: whoever fills in a form never saw a document."""
+    if not any((each.file or "").endswith(_DOCUMENT) for each in error.violations):
+        return error
+    found = [_of_a_field(each) for each in error.violations]
+    return type(error)("The form cannot be taken as it is.", help=error.help, violations=found)
+
+
+def _of_a_field(fault: Violation) -> Violation:
+    path = fault.column or ""
+    column = _COLUMN.match(path)
+    place = f"Table {fault.table}" if fault.table else _LABELS.get(path, path)
+    if column:
+        place += f", column {int(column[1]) + 1}"
+    return Violation(f"{place}: {fault.message}" if place else fault.message, fault.rule)
 
 
 def _refused(visit: Visit, error: MeshError, registered: str = "") -> Response:
