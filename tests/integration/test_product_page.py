@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from html import unescape
 from pathlib import Path
 
+import duckdb
 import httpx
 import pytest
 
@@ -161,6 +162,41 @@ def test_lines_to_copy_work(world, tmp_path):
         assert done.stdout == "4\n", done.stderr
     lines = unescape(re.search(r'id="lines-sql">(.*?)</code>', page)[1])
     assert cli_json("query", lines, home=world.home)["row_count"] == 4
+
+
+def jdbc_lines(world) -> str:
+    page = world.page("bob", "/products/wind")
+    return unescape(re.search(r'id="lines-jdbc">(.*?)</code>', page, re.DOTALL)[1])
+
+
+def test_the_token_of_the_lines_for_jdbc_goes_to_this_server_alone(world):
+    lines = jdbc_lines(world)
+    secret, select = (statement.query for statement in duckdb.extract_statements(lines))
+    assert f"scope '{world.url}/'" in secret
+    # What the driver asks for, as it asks: first how long it is, then the end of it, then the rest.
+    url = re.search(r"read_parquet\('([^']*)'\)", select)[1]
+    with httpx.Client(headers={"Authorization": f"Bearer {world.tokens['bob']}"}) as client:
+        assert client.head(url).status_code == 200
+        assert client.get(url, headers={"Range": "bytes=0-3"}).content[:4] == b"PAR1"
+
+
+def test_the_lines_for_jdbc_work(world, tmp_path):
+    """The same statements by the same engine; only its extension for HTTP comes from elsewhere."""
+    code = (
+        "import duckdb, sys; duckdb.execute('INSTALL httpfs'); print(len(duckdb.execute(sys.stdin.read()).fetchall()))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        input=jdbc_lines(world).replace("YOUR_TOKEN", world.tokens["bob"]),
+        env={**os.environ, "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    if "Failed to download extension" in done.stderr:
+        pytest.skip("DuckDB's extension httpfs cannot be fetched here")
+    assert done.stdout == "4\n", done.stderr
 
 
 def test_what_columns_hold_comes_when_it_is_looked_at(world):

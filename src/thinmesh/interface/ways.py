@@ -31,3 +31,15 @@ def curl(url: str, file: str, query: str = "") -> str:
 def duckdb(url: str, table: str) -> str:
     """Write the lines for DuckDB's own command line."""
     return f"{curl(url, f'{table}.parquet', '?format=parquet')}\nduckdb -c \"from '{table}.parquet' limit 10\""
+
+
+def jdbc(url: str, place: str) -> str:
+    """Write the statements for DuckDB's JDBC driver, which reads no environment.
+
+    `place` is the server's own URL, the only one to get the token.
+    """
+    return (
+        "-- on a connection to jdbc:duckdb:\n"
+        f"create or replace secret mesh (type http, bearer_token 'YOUR_TOKEN', scope '{place}/');\n"
+        f"select * from read_parquet('{url}?format=parquet') limit 10;"
+    )

@@ -261,6 +261,7 @@ def _ways(visit: Visit, product: str, table: str) -> tuple[Way, ...]:
         Way("pandas", "pandas", ways.pandas(url).replace("; ", "\n")),
         Way("duckdb", "DuckDB", ways.duckdb(url, table)),
         Way("curl", "curl", ways.curl(url, f"{table}.csv")),
+        Way("jdbc", "JDBC", ways.jdbc(url, base)),
     )
 
 
