@@ -184,3 +184,12 @@ def test_a_table_document_that_was_tampered_with_is_judged_like_any_other(mesh):
     fields |= {"table.0": json.dumps(document), "table.0.was": "t", "table.0.description": "y"}
     refused = clients["olga"].post("/new", data=fields, files={"file": ("t.csv", CSV)})
     assert refused.status_code == 422
+
+
+def test_texts_written_from_right_to_left_stand_apart_from_what_is_said_of_them(mesh):
+    clients, _ = mesh
+    found = inspected(clients["olga"], "t.csv", "السعر,b\n1,2\n".encode())
+    assert "<bdi>السعر</bdi>" in found.text
+    assert 'value="column_1"' in found.text
+    broken = inspected(clients["olga"], "t.csv", "السعر,السعر\n1,2\n".encode())
+    assert "“<bdi>السعر</bdi>”" in broken.text
