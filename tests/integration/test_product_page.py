@@ -164,6 +164,31 @@ def test_lines_to_copy_work(world, tmp_path):
     assert cli_json("query", lines, home=world.home)["row_count"] == 4
 
 
+@pytest.mark.parametrize(
+    ("kind", "file", "says"),
+    [
+        ("product", "product.json", '"domain": "aviation"'),
+        ("odcs", "wind.odcs.yaml", "kind: DataContract"),
+        ("odps", "wind.odps.yaml", "kind: DataProduct"),
+    ],
+)
+def test_a_product_is_given_as_a_file(world, kind, file, says):
+    assert f'href="/products/wind/documents/{kind}"' in world.page("bob", "/products/wind")
+    found = world.get("bob", f"/products/wind/documents/{kind}")
+    assert found.headers["content-disposition"] == f'attachment; filename="{file}"'
+    assert says in found.text
+    assert world.get("stranger", f"/products/wind/documents/{kind}").status_code == 401
+
+
+def test_the_file_of_a_product_is_what_the_api_gives(world):
+    headers = {"Authorization": f"Bearer {world.tokens['bob']}"}
+    for kind, address in (("odcs", "contract"), ("odps", "odps")):
+        api = httpx.get(f"{world.url}/product/v1/products/wind/{address}", headers=headers)
+        assert world.get("bob", f"/products/wind/documents/{kind}").content == api.content
+    assert world.get("bob", "/products/wind/documents/other").status_code == 404
+    assert world.get("bob", "/products/gone/documents/odps").status_code == 410
+
+
 def jdbc_lines(world) -> str:
     page = world.page("bob", "/products/wind")
     return unescape(re.search(r'id="lines-jdbc">(.*?)</code>', page, re.DOTALL)[1])

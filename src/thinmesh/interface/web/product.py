@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from urllib.parse import urlsplit
 from starlette.responses import Response
 
 from thinmesh.interface import ways
+from thinmesh.interface.documents import encode
 from thinmesh.kernel.directory import Team
 from thinmesh.kernel.errors import NotAllowed, NotFound, Retired
 from thinmesh.planes.product.model import ProductView
@@ -28,6 +30,7 @@ _PUBLICATIONS = 14
 _HISTORY = 8
 _MEMBERS = 12
 _README = 6_000  # characters shown at once
+_STANDARDS = frozenset({"odcs", "odps"})
 _HOST = re.compile(r"[A-Za-z0-9.:\[\]-]+")
 _LINKS = frozenset({"http", "https", "mailto"})
 _EXACT = {"exclusiveMinimum": "above", "exclusiveMaximum": "below", "minimum": "at least", "maximum": "at most"}
@@ -161,6 +164,24 @@ def readme(visit: Visit) -> Response:
     """Show the whole README."""
     shown = visit.platform.products.show(visit.caller, visit.path("product"))
     return _piece(visit, "product_readme.html", shown, readme=shown.readme, more_readme=False)
+
+
+def document(visit: Visit) -> Response:
+    """Give the product as a file: in the mesh's own words, or those of a standard."""
+    name, kind = visit.path("product"), visit.path("document")
+    products = visit.platform.products
+    if kind == "product":
+        # For people, who change it and register it again.
+        found = json.loads(encode(products.show(visit.caller, name).product))
+        content = json.dumps(found, indent=2, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
+    elif kind in _STANDARDS:
+        content = (products.contract if kind == "odcs" else products.odps)(visit.caller, name).content
+    else:
+        raise NotFound(f"There is no document {kind[:80]!r} of a product.")
+    ending = "json" if content.lstrip()[:1] == b"{" else "yaml"
+    file = "product.json" if kind == "product" else f"{name}.{kind}.{ending}"
+    headers = {"Content-Disposition": f'attachment; filename="{file}"', "Cache-Control": "no-store"}
+    return Response(content, headers=headers, media_type=f"application/{ending}")
 
 
 def _piece(visit: Visit, template: str, shown: ProductView | None, **values: Any) -> Response:
@@ -322,4 +343,5 @@ PAGES = (
     Page(f"{_AT}/tables/{{table}}/sample", sample),
     Page(f"{_AT}/history", history),
     Page(f"{_AT}/readme", readme),
+    Page(f"{_AT}/documents/{{document}}", document),
 )
