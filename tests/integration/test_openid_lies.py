@@ -296,6 +296,28 @@ def test_a_provider_that_has_failed_is_not_waited_for_by_the_next(world):
     assert len(provider.asked) == 1
 
 
+@pytest.mark.parametrize("query", ["", "?realm=a"])
+def test_signing_out_there_names_the_mesh_and_nobody(world, query):
+    provider, mesh, _ = world
+    provider.change[DISCOVERY] = named(end_session_endpoint=f"{provider.issuer}/end{query}")
+    address = urlsplit(str(asyncio.run(mesh.farewell())))
+    assert address.path == "/end"
+    assert parse_qs(address.query) == {"client_id": [CLIENT], **({"realm": ["a"]} if query else {})}
+
+
+def test_a_provider_without_a_way_out_has_none(world):
+    _, mesh, _ = world
+    assert asyncio.run(mesh.farewell()) is None
+
+
+@pytest.mark.parametrize("address", ["javascript:alert(1)", "http://evil.example/end", "//evil.example", 5, ["x"], ""])
+def test_an_address_that_is_none_of_a_provider_is_not_offered(world, address):
+    provider, mesh, _ = world
+    provider.change[DISCOVERY] = named(end_session_endpoint=address)
+    with pytest.raises(Temporary, match="names no address"):
+        asyncio.run(mesh.farewell())
+
+
 def test_nobody_at_home_is_told(tmp_path):
     with liar() as provider:
         gone = provider.issuer

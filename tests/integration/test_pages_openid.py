@@ -139,11 +139,14 @@ def test_signing_out_ends_the_session_everywhere_and_a_typed_token_lives_on(worl
         token = browser.cookies["thinmesh_session"]
         api = {"Authorization": f"Bearer {token}"}
         assert httpx.get(f"{world.url}/identity/v1/whoami", headers=api).json()["scope"] == "write"
-        assert browser.post("/sign-out").status_code == 303
+        assert browser.get("/sign-out/done").headers["location"] == "/"
+        out = browser.post("/sign-out")
+        assert (out.status_code, out.headers["location"]) == (303, "/sign-out/done")
+        assert "goes on" in browser.get("/sign-out/done").text
         assert httpx.get(f"{world.url}/identity/v1/whoami", headers=api).status_code == 401
         typed = cli_json("token", "new", "rosa", home=world.home)["token"]
         assert browser.post("/sign-in", data={"token": typed}).status_code == 303
-        assert browser.post("/sign-out").status_code == 303
+        assert browser.post("/sign-out").headers["location"] == "/sign-in"
     kept = httpx.get(f"{world.url}/identity/v1/whoami", headers={"Authorization": f"Bearer {typed}"})
     assert kept.json()["user"] == "rosa"
 

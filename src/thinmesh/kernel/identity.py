@@ -235,12 +235,13 @@ class Identity:
         name = found or self._welcome(person)
         return self.new_token(self.principal(name, door="web"), expires=_SESSION, session=True)
 
-    def end_session(self, caller: Principal) -> None:
-        """Revoke the caller's token where it was made for a browser's session; any other stays."""
+    def end_session(self, caller: Principal) -> bool:
+        """Revoke the caller's token where it was made for a browser's session, and tell so; any other stays."""
         with self._database.read() as tx:
             ends = caller.token is not None and self._store.is_session(tx, caller.token)
         if ends and caller.token:
             self.revoke_token(caller, caller.token)
+        return ends
 
     def secret(self, purpose: str) -> bytes:
         """Give a secret of this mesh, another one for each purpose: to sign what a browser keeps."""

@@ -36,7 +36,7 @@ class Vouched:
 class Provider(Protocol):
     """Asks people who they are, somewhere else.
 
-    Both raise Temporary where the provider cannot be reached in time, or is not set up.
+    All raise Temporary where the provider cannot be reached in time, or is not set up.
     """
 
     @property
@@ -51,6 +51,9 @@ class Provider(Protocol):
 
         Raises NotSignedIn for whatever does not hold.
         """
+
+    async def farewell(self) -> str | None:
+        """Give the address where people end their session with the provider, where it has one."""
 
 
 def user_name_of(person: Vouched) -> str | None:

@@ -59,11 +59,25 @@ def test_a_person_signs_in_lands_where_they_wanted_and_signs_out(page):
     page.wait_for_url("**/products/wind")
     page.locator("summary", has_text="Account of olga").click()
     page.get_by_role("button", name="Sign out").click()
-    page.wait_for_url("**/sign-in")
+    page.wait_for_url("**/sign-out/done")
+    assert "goes on: whoever uses this browser next may sign in here as you" in page.locator("main").inner_text()
     page.goto("/products/wind")
     assert page.get_by_role("heading", name="Sign in").is_visible()
     page.get_by_role("link", name=re.compile("Sign in with 127")).click()  # known there still: no password is asked
     page.wait_for_url("**/products/wind")
+
+
+def test_a_person_signs_out_at_the_provider_as_well(page):
+    page.goto("/products/wind")
+    sign_in_there(page, "olga-7")
+    page.locator("summary", has_text="Account of olga").click()
+    page.get_by_role("button", name="Sign out").click()
+    page.get_by_role("link", name=re.compile("Sign out at 127")).click()
+    page.get_by_role("button", name="Yes, sign me out").click()
+    page.wait_for_url("**/session/end/success**")
+    page.goto("/products/wind")
+    page.get_by_role("link", name=re.compile("Sign in with 127")).click()
+    assert page.locator("input[name=password]").is_visible()
 
 
 def test_a_verified_address_gives_a_name(page):
@@ -89,9 +103,12 @@ def test_who_turns_back_at_the_provider_may_try_again(page):
     page.locator("summary", has_text="Account of olga").wait_for()
 
 
-def test_the_page_for_signing_in_is_fit_for_everybody(page, axe):
-    page.goto("/sign-in")
-    assert page.get_by_role("link", name=re.compile("Sign in with 127")).is_visible()
+@pytest.mark.parametrize(("address", "link"), [("/sign-in", "Sign in with 127"), ("/sign-out/done", "Sign out at 127")])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_pages_for_signing_in_and_out_are_fit_for_everybody(page, axe, address, link, scheme):
+    page.emulate_media(color_scheme=scheme)
+    page.goto(address)
+    assert page.get_by_role("link", name=re.compile(link)).is_visible()
     assert axe(page) == []
     page.set_viewport_size({"width": 390, "height": 844})
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

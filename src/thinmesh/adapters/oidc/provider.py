@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from thinmesh.kernel.clock import Clock, utc_now
 from thinmesh.kernel.errors import NotSignedIn, Temporary
@@ -89,6 +89,17 @@ class OidcProvider:
             username if isinstance(username, str) else None,
             _verified_email(person),
         )
+
+    async def farewell(self) -> str | None:
+        """Give the address where people end their session there (RP-Initiated Logout 1.0). Raises Temporary.
+
+        It names this mesh and no person: the provider asks who is there, and needs to know no address of ours.
+        """
+        known = await self._discovered()
+        if known.get("end_session_endpoint") is None:
+            return None
+        endpoint = self._endpoint(known, "end_session_endpoint", query=True)
+        return f"{endpoint}{'&' if '?' in endpoint else '?'}{urlencode({'client_id': self._client_id})}"
 
     async def _claims(self, flow: ModuleType, known: dict[str, Any], told: dict[str, Any], asked: Asked) -> Any:
         """Check the ID token; with fresh keys once more, for a key that signs since now is not among the kept ones."""

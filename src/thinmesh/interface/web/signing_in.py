@@ -1,7 +1,8 @@
-"""`/sign-in` and `/sign-out`: a token for a session, and back."""
+"""`/sign-in` and `/sign-out`: a token for a session, and back; the last page says what a provider still knows."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 
@@ -10,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from thinmesh.kernel.errors import MeshError, NotSignedIn
+from thinmesh.kernel.errors import MeshError, NotSignedIn, Temporary
 
 from . import session
 from .visit import Site, local, read_form
@@ -18,6 +19,8 @@ from .vouched import Vouching
 
 # What was typed into a form whose session had ended comes along under these names, and is sent again afterwards.
 TYPED = "typed."
+_OUT = "/sign-out/done"
+_PATIENCE = 2.0  # seconds to wait for what the provider names
 
 
 def routes(site: Site) -> list[Route]:
@@ -41,15 +44,21 @@ def routes(site: Site) -> list[Route]:
         return await run_in_threadpool(_sign_in, site, request, form)
 
     async def sign_out(request: Request) -> Response:
-        await run_in_threadpool(_end, site, request)
-        response = RedirectResponse("/sign-in", 303)
+        vouched = await run_in_threadpool(_end, site, request)
+        response = RedirectResponse(_OUT if vouched and site.platform.provider else "/sign-in", 303)
         session.end(response, secure=site.secure)
         return response
+
+    async def signed_out(request: Request) -> Response:
+        if session.is_known(request):
+            return RedirectResponse("/", 303)
+        return site.rendering.response(request, "signed_out.html", caller=None, farewell=await _farewell(site))
 
     return [
         Route("/sign-in", guarded(ask), methods=["GET"]),
         Route("/sign-in", guarded(sign_in), methods=["POST"]),
         Route("/sign-out", guarded(sign_out), methods=["POST"]),
+        Route(_OUT, guarded(signed_out), methods=["GET"]),
         *Vouching(site, _ask).routes(),
     ]
 
@@ -60,10 +69,20 @@ def _ask(site: Site, request: Request, status: int = 200, **values: object) -> R
     )
 
 
-def _end(site: Site, request: Request) -> None:
-    """End the session for good where it is one of a provider's; a token that was typed lives on elsewhere."""
+def _end(site: Site, request: Request) -> bool:
+    """End the session for good where it is one of a provider's, and tell so; a token that was typed lives on."""
     with suppress(NotSignedIn):
-        site.platform.identity.end_session(session.caller_of(request))
+        return site.platform.identity.end_session(session.caller_of(request))
+    return False
+
+
+async def _farewell(site: Site) -> str | None:
+    """Give the address for signing out at the provider; a slow one keeps nobody from seeing that they are out here."""
+    if site.platform.provider is not None:
+        with suppress(Temporary, TimeoutError):
+            async with asyncio.timeout(_PATIENCE):
+                return await site.platform.provider.farewell()
+    return None
 
 
 def _sign_in(site: Site, request: Request, form: Mapping[str, str]) -> Response:
