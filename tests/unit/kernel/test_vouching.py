@@ -99,6 +99,18 @@ def test_a_session_makes_tokens_for_git_and_none_for_years(identity):
         identity.new_token(caller, scope="admin")
 
 
+def test_a_token_made_within_a_session_is_audited_and_lives_on_until_it_is_revoked(identity, database):
+    caller = identity.authenticate(identity.sign_in_as(OLGA).token, "web")
+    made = identity.new_token(caller, scope="read")
+    entries = [each for each in all_of(database) if each["action"] == "token.new" and each["door"] == "web"]
+    assert [(each["user_name"], each["object"]) for each in entries][-1] == ("olga", "olga read")
+    assert identity.end_session(caller)
+    assert identity.authenticate(made.token).user == "olga"
+    identity.revoke_token(identity.authenticate(identity.sign_in_as(OLGA).token), made.id)
+    with pytest.raises(NotSignedIn):
+        identity.authenticate(made.token)
+
+
 def test_an_administrator_says_who_somebody_is_and_says_otherwise_later(identity, admin, database):
     for name in ("olga", "ola"):
         identity.add_user(admin, name)
