@@ -173,6 +173,38 @@ def test_the_cookies_are_out_of_the_reach_of_scripts_and_other_sites(world):
         assert done.headers["cache-control"] == "no-store"
 
 
+def test_cookies_of_strange_names_stop_nobody(world):
+    with world.browser() as browser:
+        strange = "; ".join(f"thinmesh_oidc_{name}=x" for name in ("a,b", "[", '"', "é", *range(9)))
+        sent = browser.get("/sign-in/oidc", headers={"Cookie": strange.encode()})
+        assert sent.status_code == 303, sent.text
+        old = "; ".join(f"thinmesh_oidc_{number:08x}=x" for number in range(9))
+        told = browser.get("/sign-in/oidc", headers={"Cookie": old}).headers.get_list("set-cookie")
+        assert sum("max-age=0" in each.lower() for each in told) == 6
+
+
+def test_over_tls_no_other_host_of_the_domain_sets_what_was_begun(tmp_path):
+    home, _ = make_home(tmp_path)
+    with liar() as provider:
+        address = vouched_by(home, provider.issuer, CLIENT, SECRET)
+        file = home / "thinmesh.toml"
+        file.write_text(file.read_text().replace(f'url = "{address}"', 'url = "https://mesh.example"'))
+        with up(home) as url:
+            begun = httpx.get(f"{url}/sign-in/oidc", headers=OWN)
+            name, _, rest = begun.headers["set-cookie"].partition("=")
+            value, _, flags = rest.partition(";")
+            assert name.startswith("__Host-thinmesh_oidc_")
+            flags = flags.lower()
+            assert "domain" not in flags
+            assert all(part in f"{flags};" for part in ("path=/;", "secure;", "httponly;"))
+            asked = parse_qs(urlsplit(begun.headers["location"]).query)
+            provider.nonce, state = asked["nonce"][0], asked["state"][0]
+            back = f"{url}/sign-in/oidc/callback?code=a-code&state={state}"
+            plain = name.removeprefix("__Host-")
+            assert httpx.get(back, headers={"Cookie": f"{plain}={value}"}).status_code == 400
+            assert httpx.get(back, headers={"Cookie": f"{name}={value}"}).status_code == 303
+
+
 def test_an_answer_counts_once_and_in_the_browser_that_asked(world):
     world.person("s-olga", preferred_username="olga")
     with world.browser() as browser, world.browser() as victim:

@@ -72,7 +72,7 @@ class Vouching:
 
     def _next(self, request: Request) -> str:
         """Give the page that the person wanted, before and after they were sent away."""
-        found = begun.kept(request, request.query_params.get("state", ""), self._secret)
+        found = self._kept(request)
         return local(found.next if found else request.query_params.get("next", "/"))
 
     async def _begin(self, request: Request, provider: Provider) -> Response:
@@ -87,7 +87,7 @@ class Vouching:
 
     async def _finish(self, request: Request, provider: Provider) -> Response:
         given = request.query_params
-        found = begun.kept(request, given.get("state", ""), self._secret)
+        found = self._kept(request)
         if found is None:
             raise Malformed(
                 "This sign-in was not begun in this browser, or too long ago.", help="Begin it again from this page."
@@ -100,6 +100,10 @@ class Vouching:
         response = RedirectResponse(local(found.next), 303, _HEADERS)
         session.begin(response, made.token, secure=self._site.secure)
         return response
+
+    def _kept(self, request: Request) -> begun.Begun | None:
+        state = request.query_params.get("state", "")
+        return begun.kept(request, state, self._secret, secure=self._site.secure)
 
     @cached_property
     def _secret(self) -> bytes:
