@@ -79,6 +79,14 @@ def test_without_a_script_the_form_alone_makes_a_product(mesh):
     assert cli_json("show", "bare", home=home)["product"]["access"] == "request"
 
 
+def test_many_names_of_texts_fill_no_memory(mesh):
+    clients, _ = mesh
+    part = b'--b\r\nContent-Disposition: form-data; name="%08d' + b"x" * 3000 + b'"\r\n\r\n\r\n'
+    body = b"".join(part % number for number in range(1500)) + b"--b--\r\n"
+    kind = {"Content-Type": "multipart/form-data; boundary=b"}
+    assert clients["olga"].post("/new/inspect", content=body, headers=kind).status_code == 413
+
+
 @pytest.mark.parametrize(
     ("typed", "files", "told"),
     [

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 _MAX_FILES = 1000
 _MAX_NAME = 200
-# What is typed beside the files of a form, all of it.
+# What is typed beside the files of a form, all of it; each text counts with what names it.
 _MAX_TEXT = 4 << 20
 # What is held in memory before it is written, off the event loop.
 _BUFFER = 1 << 20
@@ -305,6 +305,7 @@ class _Form:
         disposition = self._headers.get(b"content-disposition", b"")
         name = _file_name(disposition)
         if name is None and self.texts is not None:
+            self._typed(len(disposition))
             self._text = (_field_name(disposition), bytearray())
             return
         if name is None:
@@ -318,13 +319,17 @@ class _Form:
 
     def _data(self, data: bytes, start: int, end: int) -> None:
         if self._text is not None:
-            self._text_bytes += end - start
-            if self._text_bytes > _MAX_TEXT:
-                raise TooLarge("More was typed than a form takes.", help="Use the command line for long texts.")
+            self._typed(end - start)
             self._text[1].extend(data[start:end])
             return
         self._pending.append((len(self.uploads) - 1, data[start:end]))
         self.held += end - start
+
+    def _typed(self, more: int) -> None:
+        """Count what is held in memory. Raises TooLarge."""
+        self._text_bytes += more
+        if self._text_bytes > _MAX_TEXT:
+            raise TooLarge("More was typed than a form takes.", help="Use the command line for long texts.")
 
     def _part_end(self) -> None:
         if self._text is not None and self.texts is not None:
