@@ -79,6 +79,17 @@ def test_without_a_script_the_form_alone_makes_a_product(mesh):
     assert cli_json("show", "bare", home=home)["product"]["access"] == "request"
 
 
+def test_the_form_of_a_new_product_changes_none_that_is_there(mesh):
+    clients, home = mesh
+    fields = {"name": "shut", "domain": "aviation", "description": "Shut", "owner": "sky", "access": "request"}
+    assert clients["olga"].post("/new", data=fields, files={"file": ("shut.csv", CSV)}).status_code == 303
+    before = cli_json("show", "shut", home=home)["product"]
+    again = clients["olga"].post("/new", data={**fields, "access": "open"}, files={"file": ("shut.csv", b"a\n1\n")})
+    assert again.status_code == 409
+    assert "There is a product shut already." in again.text
+    assert cli_json("show", "shut", home=home)["product"] == before
+
+
 def test_many_names_of_texts_fill_no_memory(mesh):
     clients, _ = mesh
     part = b'--b\r\nContent-Disposition: form-data; name="%08d' + b"x" * 3000 + b'"\r\n\r\n\r\n'

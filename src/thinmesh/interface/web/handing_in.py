@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
 
 from starlette.responses import Response
 
-from thinmesh.kernel.errors import Malformed, MeshError, Refused, Violation
+from thinmesh.kernel.errors import Conflict, Malformed, MeshError, NotFound, Refused, Violation
 from thinmesh.kernel.names import legal_name
 from thinmesh.planes.product.model import Upload
 
@@ -52,6 +53,7 @@ def register(visit: Visit) -> Response:
     try:
         if not visit.files:
             raise Malformed("No file was handed in.", help="Drop a CSV or a Parquet file.")
+        _refuse_known(visit, visit.form.get("name", "").strip())
         tables = _tables(visit.form)
         # A product is not made for files that cannot be read.
         found = products.inspect(visit.caller, _named(visit.files), visit.progress)
@@ -73,6 +75,16 @@ def register(visit: Visit) -> Response:
     except MeshError as error:
         return _refused(visit, error, registered=name)
     return visit.go(f"/products/{segment(name)}")
+
+
+def _refuse_known(visit: Visit, name: str) -> None:
+    """Refuse a product that is there: what the form leaves as it began would change it, and open a closed one."""
+    with suppress(NotFound):
+        visit.platform.products.show(visit.caller, name)
+        raise Conflict(
+            f"There is a product {name} already.",
+            help="Take another name; new data for it is handed in on its own page, by Publish data.",
+        )
 
 
 def publish_form(visit: Visit) -> Response:
