@@ -188,6 +188,18 @@ def test_a_session_that_ended_costs_nothing_that_was_typed(mesh):
         expect(cell(page, 0, 0)).to_have_text("42")
 
 
+def test_who_signs_in_after_another_does_not_see_their_statement(mesh):
+    with mesh.visit("olga") as page:
+        write(console(page), "select 'of olga'")
+        page.reload()
+        expect(page.locator("#editor")).to_contain_text("of olga")
+        mesh.sign_in(page.context, "carl")
+        page.reload()
+        expect(page.locator("#editor .cm-content")).to_be_visible()
+        expect(page.locator("#editor")).not_to_contain_text("of olga")
+        assert "of olga" not in page.evaluate("JSON.stringify(sessionStorage)")
+
+
 def test_nothing_that_comes_back_can_run(mesh):
     with mesh.visit("carl") as page:
         ran = []

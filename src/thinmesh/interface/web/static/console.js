@@ -61,9 +61,11 @@ function columnsOf(product) {
 
 // The editor ---------------------------------------------------------------------------------------------------------
 
+/** Give what this user typed in this tab; what somebody else did, who was signed in before, is none of theirs. */
 function kept() {
   try {
-    return sessionStorage.getItem(KEPT);
+    const { user, text } = JSON.parse(sessionStorage.getItem(KEPT));
+    return user === form.dataset.user ? text : null;
   } catch {
     return null;
   }
@@ -72,7 +74,7 @@ function kept() {
 function keep(text) {
   typed.value = text;
   try {
-    sessionStorage.setItem(KEPT, text);
+    sessionStorage.setItem(KEPT, JSON.stringify({ user: form.dataset.user, text }));
   } catch {
     // A browser that keeps nothing: the editor works all the same.
   }
