@@ -147,6 +147,21 @@ def test_a_readme_is_text_and_links_alone(text):
     assert {urlsplit(link).scheme for link in found.links} <= {"http", "https", "mailto", ""}
 
 
+def test_a_wide_table_is_looked_through_once_and_not_for_each_of_its_columns():
+    class Watched(tuple):
+        looks = 0
+
+        def __bool__(self):
+            Watched.looks += 1
+            return False
+
+    view = {"name": "t", "description": "", "publication": None, "inferred": False}
+    shown = ProductView({}, (), "o", {}, {}, {}, {}, (), {}, "e", "p1", "", "", "", {"read": False})
+    rows = [ColumnRow(f"c{number}", "string", "", "", (), Watched()) for number in range(500)]
+    page("product_columns.html", shown=shown, product={"name": "x"}, table=TableCard(view, rows, 500, open=True))
+    assert 500 <= Watched.looks <= 1500
+
+
 ALLOWED = set(
     "a abbr b blockquote br code dd del details dl dt em h1 h2 h3 h4 h5 h6 hr i kbd li ol p pre s strong sub summary "
     "sup table tbody td th thead tr ul".split()
