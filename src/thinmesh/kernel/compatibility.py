@@ -17,6 +17,8 @@ Verdict = Literal["compatible", "breaking", "tightened"]
 
 # Above this likeness a new column is taken for the removed one under another name.
 _LIKE = 0.6
+# How alike names are takes time: so many removed columns are held against so many new ones.
+_HINTS, _LOOKED_AT = 20, 200
 # Options where a higher value asks more of the data, and where a lower one does.
 _RISING = ("minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties")
 _FALLING = ("maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties")
@@ -70,12 +72,19 @@ def _changes(old: Mapping[str, Table], new: Mapping[str, Table]) -> _Changes:
             yield "compatible", Change(name, None, "table_added", f"the table {name} is new")
 
 
+def _by_name(table: Table) -> dict[str, Column]:
+    return {column.name: column for column in table.columns}
+
+
 def _of_table(old: Table, new: Table) -> _Changes:
-    added = [column for column in new.columns if old.column(column.name) is None]
+    before, after = _by_name(old), _by_name(new)
+    added = [column for name, column in after.items() if name not in before]
+    hints = _HINTS
     for column in old.columns:
-        present = new.column(column.name)
+        present = after.get(column.name)
         if present is None:
-            yield "breaking", _removed(old.name, column, added)
+            yield "breaking", _removed(old.name, column, added[:_LOOKED_AT] if hints > 0 else ())
+            hints -= 1
         else:
             yield from _of_column(old.name, column, present)
     for column in added:
@@ -166,11 +175,12 @@ def _of_values(table: str, old: Column, new: Column) -> _Changes:
 
 def _of_required(old: Table, new: Table) -> _Changes:
     """Compare which columns may be empty; a primary key's may not."""
+    present, old_key, new_key = _by_name(old), set(old.primary_key), set(new.primary_key)
     for column in new.columns:
-        before = old.column(column.name)
+        before = present.get(column.name)
         declared = before is not None and before.required
-        was = declared or column.name in old.primary_key
-        is_now = column.required or column.name in new.primary_key
+        was = declared or column.name in old_key
+        is_now = column.required or column.name in new_key
         if declared and not is_now:  # a dropped key is said once, as such
             yield "breaking", Change(old.name, column.name, "required", f"the column {column.name} may be empty")
         elif is_now and not was:

@@ -151,8 +151,9 @@ class _TableReader:
             deprecated=parse_deprecated(Fields({"deprecated": own.get("deprecated")}, fields.path, fields.faults)),
             extra=_extra(fields.found, others),
         )
+        names = {column.name for column in columns}
         for key in table.unique:
-            check_names(fields, (*fields.path, "customProperties"), key, [column.name for column in columns])
+            check_names(fields, (*fields.path, "customProperties"), key, names)
         return replace(table, extra=without_plain(table))
 
     def without_dangling(self, fields: Fields, tables: Mapping[str, Table]) -> dict[str, Table]:

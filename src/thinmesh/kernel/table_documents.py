@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 from datetime import date
 from typing import Any
@@ -68,7 +68,7 @@ def parse_table(fields: Fields, name: str, product: str = "") -> Table:
     """Read one table. Faults are noted in `fields`."""
     fields.report_unknown(MEMBERS, "a table")
     columns = _columns(fields)
-    names = [column.name for column in columns]
+    names = {column.name for column in columns}
     deprecated = fields.found.get("deprecated")
     table = Table(
         name=name,
@@ -159,8 +159,7 @@ def _check_references(
         for at, reference in enumerate(table.references):
             fault = fault_of_reference(table, reference, tables)
             path = places.get((name, reference), (*fields.path, "tables", name, "references", at))
-            noted = (name, reference) not in places and not all(map(table.column, reference.columns))
-            if fault and not noted:
+            if fault and ((name, reference) in places or all(map(table.column, reference.columns))):
                 hint = "" if reference.table in tables else "; write product.table for one of another product"
                 fields.faults.add(path, "reference", f"{fault}{hint}")
 
@@ -223,7 +222,7 @@ def _short_columns(fields: Fields, value: Mapping[str, Any]) -> tuple[Column, ..
     return checked_columns(fields, named)
 
 
-def _primary_key(fields: Fields, names: Sequence[str]) -> tuple[str, ...]:
+def _primary_key(fields: Fields, names: Set[str]) -> tuple[str, ...]:
     """Give the primary key: the table's member, or the columns that say they are part of it (ODCS)."""
     key = fields.texts("primaryKey")
     check_names(fields, (*fields.path, "primaryKey"), key, names)
@@ -244,19 +243,19 @@ def key_of_columns(properties: Sequence[Any]) -> tuple[str, ...]:
     return tuple(str(each.get("name")) for each in marked)
 
 
-def check_names(fields: Fields, path: Path, columns: Sequence[str], names: Sequence[str]) -> None:
+def check_names(fields: Fields, path: Path, columns: Sequence[str], names: Set[str]) -> None:
     """Note columns of a key or reference that the table does not have, or that are named twice."""
-    known, seen = set(names), set[str]()
+    seen = set[str]()
     for at, column in enumerate(columns):
-        if column not in known:
-            hint = fields.faults.hint(column, names)
+        if column not in names:
+            hint = fields.faults.hint(column, sorted(names))
             fields.faults.add((*path, at), "reference", f"the table has no column {column[:80]!r}{hint}")
         elif column in seen:
             fields.faults.add((*path, at), "duplicate", f"the column {column!r} is there twice")
         seen.add(column)
 
 
-def _unique(fields: Fields, names: Sequence[str]) -> tuple[tuple[str, ...], ...]:
+def _unique(fields: Fields, names: Set[str]) -> tuple[tuple[str, ...], ...]:
     keys = []
     for at, value in enumerate(fields.get("unique", list) or ()):
         if not isinstance(value, list) or not value or not all(isinstance(each, str) for each in value):
@@ -267,7 +266,7 @@ def _unique(fields: Fields, names: Sequence[str]) -> tuple[tuple[str, ...], ...]
     return tuple(keys)
 
 
-def _references(fields: Fields, names: Sequence[str], product: str) -> tuple[Reference, ...]:
+def _references(fields: Fields, names: Set[str], product: str) -> tuple[Reference, ...]:
     found = []
     for at, value in fields.objects("references"):
         inner = Fields(value, (*fields.path, "references", at), fields.faults)

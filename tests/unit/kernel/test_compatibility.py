@@ -247,3 +247,10 @@ def test_every_change_names_its_table_and_says_what_it_is(one, other):
         assert change.table == "orders"
         assert change.what
         assert change.text
+
+
+def test_of_many_renamed_columns_the_first_are_told_from_what_they_became():
+    old, new = ([Column(f"{word}_{number}") for number in range(400)] for word in ("speed", "speeds"))
+    texts = [change.text for change in compare({"orders": of(*old)}, {"orders": of(*new)}).breaking]
+    assert len(texts) == 400
+    assert [" (renamed to speeds_" in text for text in texts] == [True] * 20 + [False] * 380

@@ -219,12 +219,13 @@ def _card(
     columns = view["columns"] if every else view["columns"][:_COLUMNS]
     declared = shown.product["tables"].get(view["name"], {}).get("columns", ())
     documents = {column["name"]: column for column in declared[: None if every else _COLUMNS]}
-    rows = [_row(view, column, documents.get(column["name"], {}), spreads or {}) for column in columns]
+    keys = _keys(view)
+    rows = [_row(keys, column, documents.get(column["name"], {}), spreads or {}) for column in columns]
     return TableCard(view, rows, len(view["columns"]), open=True, measured=spreads is not None)
 
 
 def _row(
-    view: Mapping[str, Any],
+    keys: Mapping[str, Sequence[str]],
     column: Mapping[str, Any],
     document: Mapping[str, Any],
     spreads: Mapping[str, Distribution],
@@ -234,24 +235,30 @@ def _row(
         type=column["type"],
         description=column["description"] or "",
         classification=column["classification"] or "",
-        marks=tuple(_marks(view, column)),
+        marks=tuple(_marks(keys.get(column["name"], ()), column)),
         rules=tuple(_rules(document)),
         spread=spreads.get(column["name"]),
     )
 
 
-def _marks(view: Mapping[str, Any], column: Mapping[str, Any]) -> Iterator[str]:
-    """Name the keys that a column is in, and whether it may be empty."""
-    name = column["name"]
-    if name in view["primaryKey"]:
-        yield "primary key"
-    elif column["required"]:
-        yield "required"
-    if any(list(columns) == [name] for columns in view["unique"]):
-        yield "unique"
+def _keys(view: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Name the keys that each column is in."""
+    found: dict[str, list[str]] = {}
+    for name in view["primaryKey"]:
+        found.setdefault(name, []).append("primary key")
+    for name in dict.fromkeys(columns[0] for columns in view["unique"] if len(columns) == 1):
+        found.setdefault(name, []).append("unique")
     for reference in view["references"]:
-        if name in reference["columns"]:
-            yield f"→ {reference['table']}"
+        for name in reference["columns"]:
+            found.setdefault(name, []).append(f"→ {reference['table']}")
+    return found
+
+
+def _marks(keys: Sequence[str], column: Mapping[str, Any]) -> Iterator[str]:
+    """Name the keys that a column is in, and whether it may be empty."""
+    if column["required"] and "primary key" not in keys:
+        yield "required"
+    yield from keys
 
 
 def _rules(document: Mapping[str, Any]) -> Iterator[str]:
