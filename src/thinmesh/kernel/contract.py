@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 LOGICAL_TYPES = ("string", "integer", "number", "boolean", "date", "time", "timestamp", "object", "array")
@@ -132,7 +133,8 @@ class Reference:
     to: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+# Without slots, so that its columns by name are made once.
+@dataclass(frozen=True)
 class Table:
     """One table of a product. `inferred` marks a provisional one, which later publications may widen."""
 
@@ -151,7 +153,11 @@ class Table:
 
     def column(self, name: str) -> Column | None:
         """Find a column by its name."""
-        return next((column for column in self.columns if column.name == name), None)
+        return self._by_name.get(name)
+
+    @cached_property
+    def _by_name(self) -> dict[str, Column]:
+        return {column.name: column for column in reversed(self.columns)}
 
     @property
     def classified(self) -> bool:

@@ -456,8 +456,12 @@ def test_reading_json_loads_nothing_heavy() -> None:
 
 @pytest.mark.parametrize(
     ("member", "key"),
-    [("unique", lambda name: [name]), ("references", lambda name: {"columns": [name], "table": "o.t", "to": ["a"]})],
-    ids=["unique", "references"],
+    [
+        ("unique", lambda name: [name]),
+        ("references", lambda name: {"columns": [name], "table": "other.t", "to": ["a"]}),
+        ("references", lambda name: {"columns": [name], "table": "t", "to": [name]}),
+    ],
+    ids=["unique", "elsewhere", "inside"],
 )
 def test_many_keys_are_read_in_time_that_grows_with_their_number(member: str, key: Callable[[str], Any]) -> None:
     names = [f"c{number}" for number in range(9000)]
