@@ -212,6 +212,10 @@ def test_over_tls_no_other_host_of_the_domain_sets_the_session(tmp_path):
         assert "domain" not in rest.lower()
         assert httpx.get(url, headers={"Cookie": f"thinmesh_session={token}"}).status_code == 401
         assert httpx.get(url, headers={"Cookie": f"{name}={token}"}).status_code == 200
+        host = {"Host": "mesh.example"}
+        for scheme, status in (("http", 403), ("https", 303)):
+            posted = httpx.post(f"{url}/sign-out", headers={**host, "Origin": f"{scheme}://mesh.example"})
+            assert posted.status_code == status, scheme
 
 
 def told(url: str, request: bytes, seconds: float = 30) -> bytes:

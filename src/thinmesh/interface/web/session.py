@@ -63,8 +63,11 @@ def is_known(request: Request) -> bool:
     return getattr(request.state, _CALLER, None) is not None
 
 
-def require_own(request: Request) -> None:
-    """Refuse what changes something and was made by another site's page. Raises NotAllowed."""
+def require_own(request: Request, *, secure: bool) -> None:
+    """Refuse what changes something and was made by another site's page. Raises NotAllowed.
+
+    Over TLS a page without it is another site's: whoever is on the way may have written that.
+    """
     if request.method in _SAFE:
         return
     site = request.headers.get("sec-fetch-site")
@@ -73,7 +76,8 @@ def require_own(request: Request) -> None:
     else:
         # Whole, as browsers write it: `null`, or one that no browser sends, is nobody's own.
         host = request.headers.get("host")
-        own = bool(host) and request.headers.get("origin") in (f"http://{host}", f"https://{host}")
+        schemes = ("https",) if secure else ("http", "https")
+        own = bool(host) and request.headers.get("origin") in [f"{scheme}://{host}" for scheme in schemes]
     if not own:
         raise NotAllowed(
             "This request came from another site's page, or from no page at all.",

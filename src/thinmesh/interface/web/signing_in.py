@@ -29,7 +29,7 @@ def routes(site: Site) -> list[Route]:
     def guarded(answer: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
         async def answered(request: Request) -> Response:
             try:
-                session.require_own(request)
+                session.require_own(request, secure=site.secure)
                 return await answer(request)
             except MeshError as error:
                 return site.error(request, error)

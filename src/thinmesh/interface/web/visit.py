@@ -127,7 +127,7 @@ def route(site: Site, page: Page) -> Route:
         form: Mapping[str, str] = {}
         caller: Principal | None = None
         try:
-            session.require_own(request)
+            session.require_own(request, secure=site.secure)
             if page.takes_files is None:
                 form = await read_form(request)
             caller = session.caller_of(request)
