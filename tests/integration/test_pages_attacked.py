@@ -162,6 +162,14 @@ def test_forms_of_others_are_not_filled_by_a_host_that_is_made_up(mesh, eve):
     assert "evil.example" not in eve.get("/teams/lied", headers=lies).text
 
 
+def test_a_link_does_not_say_that_something_was_done(eve):
+    lies = {"done": "approved", "product": "call 555", "user": "Your account is locked", "id": "0"}
+    shown = eve.get("/requests", params=lies)
+    assert shown.status_code == 200
+    assert "Approved" not in shown.text
+    assert "555" not in shown.text
+
+
 def test_strangers_fill_no_memory(mesh, eve):
     url, _ = mesh
     long = {"token": "x" * (300 << 10)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -36,10 +36,24 @@ def listing(visit: Visit) -> Response:
             waiting.append(each)
         else:
             (mine if _is_mine(visit, each) else others).append(each)
-    said = _DONE.get(visit.given("done"), "").format(product=visit.given("product"), user=visit.given("user"))
     return visit.page(
-        "requests.html", waiting=waiting, mine=mine, others=others, decides=decides, next=found.next, said=said
+        "requests.html",
+        waiting=waiting,
+        mine=mine,
+        others=others,
+        decides=decides,
+        next=found.next,
+        said=_said(visit, found.items),
     )
+
+
+def _said(visit: Visit, items: Sequence[Mapping[str, Any]]) -> str:
+    """Say what was just done, as far as it is so: anybody may have written the address."""
+    done = visit.given("done")
+    for each in items:
+        if each["id"] == visit.given("id") and each["state"] == done and done in _DONE:
+            return _DONE[done].format(product=each["product"], user=each["team"] or each["user"])
+    return ""
 
 
 def form(visit: Visit) -> Response:
@@ -57,25 +71,25 @@ def ask(visit: Visit) -> Response:
         )
     except MeshError as error:
         return _form(visit, product, visit.form, error)
-    return visit.go(_listing_after("requested", made.product, made.user))
+    return visit.go(_listing_after("requested", made.id))
 
 
 def approve(visit: Visit) -> Response:
     """Approve a request."""
     made = visit.platform.exchange.approve(visit.caller, visit.path("id"))
-    return visit.go(_listing_after("approved", made.product, made.team or made.user))
+    return visit.go(_listing_after("approved", made.id))
 
 
 def deny(visit: Visit) -> Response:
     """Deny a request."""
     made = visit.platform.exchange.deny(visit.caller, visit.path("id"), visit.form.get("why", ""))
-    return visit.go(_listing_after("denied", made.product, made.user))
+    return visit.go(_listing_after("denied", made.id))
 
 
 def revoke(visit: Visit) -> Response:
     """Take a grant back, or withdraw a request."""
     made = visit.platform.exchange.revoke(visit.caller, visit.path("id"))
-    return visit.go(_listing_after("revoked", made.product, made.user))
+    return visit.go(_listing_after("revoked", made.id))
 
 
 def _form(visit: Visit, product: str, typed: Mapping[str, str], error: MeshError | None = None) -> Response:
@@ -99,8 +113,8 @@ def _is_mine(visit: Visit, access: Mapping[str, Any]) -> bool:
     return access["user"] == visit.caller.user or (access["team"] is not None and access["team"] in visit.caller.teams)
 
 
-def _listing_after(done: str, product: str, user: str) -> str:
-    return f"/requests?{urlencode({'done': done, 'product': product, 'user': user})}"
+def _listing_after(done: str, id: str) -> str:
+    return f"/requests?{urlencode({'done': done, 'id': id})}"
 
 
 PAGES = (
