@@ -175,3 +175,21 @@ def test_errors_are_pages_for_people(mesh):
     assert "text/html" in missing.headers["content-type"]
     assert "Did you mean wind?" in missing.text
     assert client.get("/products/wind/nothing").status_code == 404
+    assert "<code>thinmesh list</code>" in client.get("/products/zzzzzzzz").text
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/product/wind", "/product/v1/nothing", "/teams/sky/nothing"])
+def test_an_unknown_address_is_a_page_for_people_and_a_problem_for_programs(mesh, path):
+    url, token = mesh
+    browser = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+    seen = visitor(url, token).get(path, headers=browser)
+    assert seen.status_code == 404
+    assert "text/html" in seen.headers["content-type"]
+    assert f"There is no page at {path}." in seen.text
+    assert 'aria-label="Main"' in seen.text
+    stranger = visitor(url).get(path, headers=browser)
+    assert (stranger.status_code, "There is no page" in stranger.text) == (404, True)
+    assert 'aria-label="Main"' not in stranger.text
+    if not path.startswith("/teams"):
+        asked = httpx.get(url + path, headers={"Authorization": f"Bearer {token}"})
+        assert (asked.status_code, asked.json()["code"]) == (404, "not_found")

@@ -34,6 +34,7 @@ def create_app(platform: Platform, git: GitBridge | None = None) -> App:
     rates: Rates = made.state.rates
     api = BodyLimit(Express(platform, made), _BODY_LIMIT, exempt=product.UPLOADS)
     pages = Pages(platform, rates, made.state.turns, api)
+    made.state.nothing = pages.nothing
     return Doorstep(GitDoor(platform, git, rates, pages) if git else pages, rates)
 
 
@@ -41,6 +42,7 @@ def api_of(platform: Platform | None) -> FastAPI:
     """Make the API alone; without a platform it can only tell its OpenAPI document."""
     api = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     api.state.platform = platform
+    api.state.nothing = lambda _: None
     api.state.turns = Turns(platform.settings.query.workers if platform else 1)
     api.state.rates = Rates(platform.settings.server.rate_limit if platform else 1)
     for plane in (identity, product, query, exchange, operations):
@@ -77,6 +79,9 @@ def _add_errors(api: FastAPI) -> None:
     @api.exception_handler(HTTPException)
     async def framework(request: Request, error: HTTPException) -> Response:
         path = request.scope["path"]
+        person: Response | None = api.state.nothing(request) if error.status_code == 404 else None
+        if person is not None:
+            return person
         headers = {"Allow": ", ".join(openapi.methods_at(api, path))} if error.status_code == 405 else None
         return problem_response(of_http_exception(error, path), request_id(request.scope), headers)
 

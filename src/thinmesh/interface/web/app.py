@@ -15,7 +15,7 @@ from thinmesh.interface.http.problems import internal, of_http_exception
 from thinmesh.interface.http.rates import Rates
 from thinmesh.interface.http.uploads import Turns
 from thinmesh.interface.platform import Platform
-from thinmesh.kernel.errors import MeshError
+from thinmesh.kernel.errors import MeshError, NotFound, NotSignedIn
 
 from . import access, assets, console, handing_in, product, search, session, signing_in, status, teams
 from .visit import Page, Site, route
@@ -24,6 +24,8 @@ from .visit import Page, Site, route
 _PAGES = re.compile(
     r"/(?:$|(?:assets|products|sign-in|sign-out|query(?!/v1(?:/|$))|teams|tokens|requests|status|new)(?:/|$))"
 )
+# The most of an unknown address that is repeated.
+_SHOWN = 200
 PAGES: tuple[Page, ...] = (
     *search.PAGES,
     *product.PAGES,
@@ -66,19 +68,36 @@ class Pages:
         else:
             await self._api(scope, receive, send)
 
+    def nothing(self, request: Request) -> Response | None:
+        """Answer a person who came to an address that neither page nor API has; None for a program."""
+        if "text/html" not in request.headers.get("accept", ""):
+            return None
+        try:
+            session.arrive(self._site.platform, self._site.rates, request, secure=self._site.secure)
+        except MeshError as error:
+            return self._site.error(request, error)
+        return _nothing(self._site, request)
+
 
 async def _unexpected(request: Request, _: Exception) -> Response:
-    return _error(request, internal(request_id(request.scope)))
+    site: Site = request.app.state.site
+    return site.error(request, internal(request_id(request.scope)))
 
 
 async def _unknown(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
-    made = _error(request, of_http_exception(error, request.url.path))
+    site: Site = request.app.state.site
+    if error.status_code == 404:
+        return _nothing(site, request)
+    made = site.error(request, of_http_exception(error, request.url.path))
     made.headers.update(error.headers or {})
     return made
 
 
-def _error(request: Request, error: MeshError) -> Response:
-    site: Site = request.app.state.site
-    return site.error(request, error)
+def _nothing(site: Site, request: Request) -> Response:
+    told = NotFound(f"There is no page at {request.url.path[:_SHOWN]}.", help="Look at the address, or search for it.")
+    try:
+        return site.error(request, told, session.caller_of(request))
+    except NotSignedIn:
+        return site.error(request, told)

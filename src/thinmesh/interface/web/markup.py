@@ -48,6 +48,15 @@ def marked(text: str, words: Sequence[str]) -> Markup:
     return Markup("").join(pieces)
 
 
+def coded(text: str) -> Markup:
+    """Set what stands between backticks in a line of ours as code: people copy it."""
+    pieces = [escape(piece) for piece in text.split("`")]
+    # Every second piece is code; one that no backtick ends is none.
+    whole = len(pieces) - (len(pieces) + 1) % 2
+    pieces[1:whole:2] = [Markup("<code>{}</code>").format(piece) for piece in pieces[1:whole:2]]
+    return Markup("`").join([Markup("").join(pieces[:whole]), *pieces[whole:]])
+
+
 def readme(text: str) -> Markup:
     """Render Markdown; nothing in it can run, load anything from elsewhere, or look like a part of the page.
 

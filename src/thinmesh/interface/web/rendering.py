@@ -66,13 +66,14 @@ class Rendering:
 
 
 def ago(text: str | None) -> str:
-    """Say how long ago a time was, roughly."""
+    """Say how long ago a time was, roughly, or how long it is until then: 30 days are 30 at first, not 29."""
     if not text:
         return "never"
     seconds = (datetime.now(UTC) - time_of_text(text)).total_seconds()
     for step, word in _STEPS:
         count = int(abs(seconds) // step)
         if count:
+            count = count if seconds > 0 else round(-seconds / step)
             told = f"{count} {word}{'s' if count > 1 else ''}"
             return f"{told} ago" if seconds > 0 else f"in {told}"
     return "just now"
@@ -107,4 +108,5 @@ _FILTERS: Mapping[str, Callable[..., Any]] = {
     "grouped": grouped,
     "readme": markup.readme,
     "marked": markup.marked,
+    "coded": markup.coded,
 }
