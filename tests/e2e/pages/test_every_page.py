@@ -26,6 +26,16 @@ PAGES = (
     "/sign-in",
 )
 
+# What is pressed and says one thing, and takes more than a line for it.
+LINES = """() => [...document.querySelectorAll(".bar-nav a, .button, .tag")].filter((each) => {
+  const lines = [...each.childNodes].filter((node) => node.nodeType === Node.TEXT_NODE).flatMap((node) => {
+    const words = document.createRange();
+    words.selectNodeContents(node);
+    return [...words.getClientRects()].map((line) => Math.round(line.bottom));
+  });
+  return new Set(lines).size > 1;
+}).map((each) => each.textContent)"""
+
 
 # What a page shows depends on who looks: an owner in both colours, the others in one each.
 LOOKS = [("olga", "light"), ("olga", "dark"), ("carl", "light"), ("admin", "dark"), (None, "light")]
@@ -58,6 +68,15 @@ def test_a_first_visit_of_a_product_is_light(mesh):
         page.wait_for_load_state("networkidle")
         assert len(sizes) > 3
         assert sum(each["responseBodySize"] + each["responseHeadersSize"] for each in sizes) <= 150_000
+
+
+def test_no_word_of_the_bar_and_no_button_breaks_on_a_phone(mesh):
+    with mesh.visit("olga", viewport=PHONE) as page:
+        for path in PAGES[:-1]:
+            page.goto(path)
+            page.wait_for_load_state("networkidle")
+            broken = page.evaluate(LINES)
+            assert broken == []
 
 
 @pytest.mark.parametrize("path", PAGES)
