@@ -11,6 +11,7 @@ from thinmesh.planes.query.model import ColumnProfile
 
 WIDTH, HEIGHT = 120, 28  # of a drawing, in its own units
 _BINS = 20
+_EXACT = 100  # so many are told to the last one
 _GAP = 1.0
 _LONGEST = 200  # characters of a value that are told; of most fewer are seen
 _NAMED = 3
@@ -64,7 +65,7 @@ def distribution(profile: ColumnProfile) -> Distribution:
         return Distribution((), (Told(_written(profile.min, profile.type), "always"),), lacking)
     if profile.quantiles:
         return Distribution(_bars(histogram(profile.quantiles, _bins(profile))), _range(profile), lacking)
-    return Distribution((), (Told(f"{profile.distinct:,} different values"),), lacking)
+    return Distribution((), (Told(f"about {_roughly(min(profile.distinct, filled)):,} different values"),), lacking)
 
 
 def histogram(quantiles: Sequence[float], bins: int) -> list[float]:
@@ -78,6 +79,11 @@ def histogram(quantiles: Sequence[float], bins: int) -> list[float]:
     edges = [low + (high - low) * number / bins for number in range(1, bins)]
     below = [0.0, *(_below(quantiles, edge) for edge in edges), 1.0]
     return [max(0.0, upper - lower) for lower, upper in pairwise(below)]
+
+
+def _roughly(count: int) -> int:
+    """Keep two digits: different values are counted to within a few percent."""
+    return round(count, 2 - len(str(count))) if count >= _EXACT else count
 
 
 def _below(quantiles: Sequence[float], value: float) -> float:

@@ -46,7 +46,9 @@ def test_no_bar_leaves_the_drawing(values):
     [
         (replace(TEXTS), ("a 60 %", "b 30 %", "c 10 %")),
         (replace(TEXTS, rows=20, nulls=10, distinct=40), ("a 60 %", "b 30 %", "c 10 %", "37 more")),
-        (replace(TEXTS, rows=10_000, distinct=9_000, top_counts=(2, 1, 1)), ("9,000 different values",)),
+        (replace(TEXTS, rows=10_000, distinct=9_012, top_counts=(2, 1, 1)), ("about 9,000 different values",)),
+        (replace(TEXTS, rows=50_000, distinct=701, top_counts=(99, 98, 98)), ("about 700 different values",)),
+        (replace(TEXTS, rows=10_000, distinct=10_180, top_counts=(1, 1, 1)), ("about 10,000 different values",)),
         (replace(TEXTS, top=("", "b"), top_counts=(9, 1), distinct=2), ("(empty text) 90 %", "b 10 %")),
         (replace(TEXTS, top=("007",), top_counts=(10,), distinct=1, min="007", max="007"), ("always 007",)),
         (replace(TEXTS, top=("x" * 90, "y"), top_counts=(9, 1), distinct=2), ("x" * 90 + " 90 %", "y 10 %")),
