@@ -162,6 +162,18 @@ def test_new_data_replaces_or_is_added(mesh):
         assert cli_json("query", "select count(*) from owned.t", home=home)["rows"] == [[rows]]
 
 
+def test_data_that_is_there_already_is_said_to_be(mesh):
+    clients, home = mesh
+    send = clients["olga"]
+    register(home, "same", owner="sky")
+    assert send.post("/products/same/publish", files={"file": ("t.csv", CSV)}).status_code == 303
+    for headers in ({}, {"HX-Request": "true"}):
+        again = send.post("/products/same/publish", files={"file": ("t.csv", CSV)}, headers=headers)
+        assert again.status_code == 200
+        assert "Nothing was published: p1 has this data already." in again.text
+    assert cli_json("show", "same", home=home)["publication"] == "p1"
+
+
 def test_a_file_with_a_strange_name_makes_a_table_only_where_that_is_said(mesh):
     clients, home = mesh
     send = clients["olga"]

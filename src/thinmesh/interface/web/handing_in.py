@@ -98,11 +98,15 @@ def publish(visit: Visit) -> Response:
     try:
         if not visit.form.get("new"):
             _refuse_strangers(visit, name)
-        visit.platform.products.publish(visit.caller, name, _named(visit.files), mode, progress=visit.progress)
+        done = visit.platform.products.publish(visit.caller, name, _named(visit.files), mode, progress=visit.progress)
     except MeshError as error:
         if visit.partial:
             return visit.page("handing_in_faults.html", error=error, violations=error.violations)
         return _publish_page(visit, error)
+    if not done.changed:
+        if visit.partial:
+            return visit.page("handing_in_same.html", product=name, publication=done.publication)
+        return _publish_page(visit, None, done.publication)
     return visit.go(f"/products/{segment(name)}")
 
 
@@ -149,11 +153,12 @@ def _refused(visit: Visit, error: MeshError, registered: str = "") -> Response:
     return _form(visit, visit.form, error, registered)
 
 
-def _publish_page(visit: Visit, error: MeshError | None) -> Response:
+def _publish_page(visit: Visit, error: MeshError | None, same: str | None = None) -> Response:
     name = visit.path("product")
     visit.platform.products.require_publisher(visit.caller, name)
     shown = visit.platform.products.show(visit.caller, name)
-    return visit.page("publish.html", error.status if error else 200, shown=shown, product=shown.product, error=error)
+    status = error.status if error else 200
+    return visit.page("publish.html", status, shown=shown, product=shown.product, error=error, same=same)
 
 
 def _named(files: Sequence[Upload], renamed: Mapping[str, str] | None = None) -> list[Upload]:
