@@ -65,6 +65,54 @@ def test_a_dropped_file_becomes_a_product(mesh, tmp_path):
     assert sorted(rows) == [[1, 5], [2, 7]]
 
 
+# As a German Excel saves it: semicolons, decimal commas, points in thousands and days, Windows' own letters.
+GERMAN = '''Kunde;Umsatz;Menge;Datum;Stand;Rabatt;Notiz
+"Müller; Söhne";1.234,50;1.200;31.12.2025;1.2.2026 09:30;k.A.;
+Weiß;-7,25;900;01.02.2025;2.2.2026 10:00;0,5;3,5 Kisten
+"Äpfel ""frisch""";99;12.000;28.02.2025;3.2.2026 11:15;1,5;a, b
+'''
+
+
+def test_a_file_as_a_german_spreadsheet_saves_it_is_taken(mesh, tmp_path):
+    path = tmp_path / "absatz.csv"
+    path.write_bytes(GERMAN.replace("\n", "\r\n").encode("cp1252"))
+    with mesh.visit("olga") as page:
+        page.goto("/new")
+        page.locator("#files").set_input_files(path)
+        page.get_by_role("textbox", name="Name of kunde").wait_for()
+        told = page.locator("[data-rewritten]").inner_text()
+        assert "semicolons" in told
+        assert "1234.5 in: Umsatz, Menge." in told
+        assert "2025-12-31 in: Datum, Stand." in told
+        page.get_by_label("Description", exact=True).fill("Absatz")
+        page.get_by_role("button", name="Make the product").click()
+        page.wait_for_url("**/products/absatz")
+        page.goto("/products/absatz/publish")
+        page.locator("#files").set_input_files(path)
+        page.locator("[data-rewritten]").get_by_text("semicolons").wait_for()
+        page.get_by_role("button", name="Publish").click()
+        page.get_by_text("Nothing was published: p1 has this data already.").wait_for()
+    sql = "select kunde, umsatz, menge, datum, stand::varchar, rabatt, notiz from absatz.absatz order by menge"
+    assert cli_json("query", sql, home=mesh.home)["rows"] == [
+        ["Weiß", -7.25, 900, "2025-02-01", "2026-02-02 10:00:00", "0,5", "3,5 Kisten"],
+        ["Müller; Söhne", 1234.5, 1200, "2025-12-31", "2026-02-01 09:30:00", "k.A.", None],
+        ['Äpfel "frisch"', 99.0, 12000, "2025-02-28", "2026-02-03 11:15:00", "1,5", "a, b"],
+    ]
+
+
+def test_a_file_with_commas_is_sent_as_it_is(mesh, tmp_path):
+    content = b'a,b;c,d\r\n1.234,"2,5",31.12.2025\n'
+    path = tmp_path / "plain.csv"
+    path.write_bytes(content)
+    with mesh.visit("olga") as page:
+        page.goto("/products/wind/publish")
+        page.locator("#files").set_input_files(path)
+        page.wait_for_timeout(300)
+        sent = page.evaluate("async () => await document.querySelector('#files').files[0].text()")
+        assert sent.encode() == content
+        assert page.locator("[data-rewritten]").is_hidden()
+
+
 def test_a_refused_file_says_what_is_wrong_and_keeps_what_was_typed(mesh, tmp_path):
     path = tmp_path / "broken.csv"
     path.write_text("a,b\n1,2\n3\n")
