@@ -160,6 +160,26 @@ def test_a_catalog_that_hangs_delays_neither_producers_nor_the_end_of_the_server
     assert len(catalog.shown()) == 21
 
 
+def test_the_page_says_of_a_single_product_too_that_the_catalog_does_not_answer(home, catalog):
+    home, token = home
+    catalog.fault("down", "*")
+    with up(home) as url:
+        register(home, "lone")
+        until(lambda: cli_json("catalog", "status", home=home)["items"][0]["error"])
+        with httpx.Client(base_url=url, headers={"Origin": url}) as browser:
+            assert browser.post("/sign-in", data={"token": token, "next": "/"}).status_code == 303
+            page = browser.get("/status").text
+            assert "trying again" in page
+            assert "catalog.example.org does not answer" in page
+            assert "a catalog outside the mesh does not take in what is new" in page
+            catalog.fault("down")
+            assert browser.post("/status/retry").status_code == 303
+            until(lambda: states(home) == {"lone": "done"})
+            page = browser.get("/status").text
+            assert "does not answer" not in page
+            assert "Everything that was accepted is served everywhere." in page
+
+
 def test_a_catalog_whose_settings_are_gone_is_forgotten(home, catalog):
     home, _ = home
     with up(home):

@@ -13,7 +13,10 @@ def show(visit: Visit) -> Response:
     """Show what runs, what lags, what catalogs outside the mesh refuse, and how much there is."""
     found = visit.platform.operations.status(visit.caller)
     refused = visit.platform.catalogs.status(visit.caller, state="failed", limit=_REFUSED)
-    return visit.page("status.html", found=found, refused=refused)
+    waiting = visit.platform.catalogs.status(visit.caller, state="pending", limit=_REFUSED)
+    # A catalog is told to be silent after several products; where there are few, each says it alone.
+    errors = {each["catalog"]: each["error"] for each in waiting.items if each["error"]}
+    return visit.page("status.html", found=found, refused=refused, errors=errors)
 
 
 def retry(visit: Visit) -> Response:
