@@ -132,6 +132,12 @@ def test_escape_cancels(mesh):
         expect(page.locator("#status")).to_have_text("Cancelled")
         page.get_by_role("tab", name="History").click()
         expect(page.locator(".past").first).to_contain_text("cancelled")
+        run(page, "SELECT 1 AS one")
+        expect(page.locator("#status")).to_contain_text("1 row")
+        run(page, SLOW)
+        expect(page.locator("#status")).to_contain_text("Running for")
+        page.keyboard.press("Escape")
+        expect(page.locator("#status")).to_have_text("Cancelled; these are the rows from before")
 
 
 def test_an_answer_is_drawn_and_its_figures_are_a_table(mesh):

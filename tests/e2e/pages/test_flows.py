@@ -57,7 +57,11 @@ def test_a_dropped_file_becomes_a_product(mesh, tmp_path):
         page.locator("#files").set_input_files(path)
         page.get_by_role("textbox", name="Name of minutes").fill("duration")
         page.get_by_role("textbox", name="Description of minutes").fill("In minutes")
-        assert page.get_by_label("Name", exact=True).input_value() == "bike_trips"
+        name = page.get_by_label("Name", exact=True)
+        assert name.input_value() == "bike_trips"
+        name.fill("Bike Trips")
+        assert not name.evaluate("field => field.validity.valid")
+        name.fill("bike_trips")
         page.get_by_label("Description", exact=True).fill("Trips")
         page.get_by_role("button", name="Make the product").click()
         page.wait_for_url("**/products/bike_trips")

@@ -54,10 +54,15 @@ def _ending(stage: Stage, home: str | None) -> str:
     lines = ["", f"{len(stage.steps)} steps in {stage.seconds:.1f} s:"]
     lines += [f"  {step['seconds']:5.1f} s  {step['step']}" for step in stage.steps]
     if home:
-        lines += ["", "Open it again:", f"  thinmesh --home {shlex.quote(home)} up"]
+        lines += ["", "Open it again:", f"  {_program()} --home {shlex.quote(home)} up"]
     else:
-        lines += ["", "To keep the home and look around:", "  thinmesh demo --keep DIR"]
+        lines += ["", "To keep the home and look around:", f"  {_program()} demo --keep DIR"]
     return "\n".join(lines)
+
+
+def _program() -> str:
+    """Name this program so that a shell finds it: `make demo` runs one that is on no path."""
+    return "thinmesh" if shutil.which("thinmesh") else shlex.quote(sys.argv[0])
 
 
 @contextlib.contextmanager

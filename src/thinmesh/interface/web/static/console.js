@@ -180,7 +180,8 @@ function show(answer, milliseconds) {
 function fail(error, chosen) {
   const cancelled = error.name === "AbortError" || error.problem?.code === "conflict";
   if (cancelled) {
-    status("Cancelled");
+    // Rows on the page are of a statement before, and say nothing of this one.
+    status(part("results-shown").hidden ? "Cancelled" : "Cancelled; these are the rows from before");
     return;
   }
   panel("results-fault");
