@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time
@@ -11,10 +12,11 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from thinmesh.kernel.contract import Column
+from thinmesh.kernel.contract import Column, Table
 from thinmesh.kernel.errors import NotAllowed, NotFound
 from thinmesh.kernel.names import nearest
 from thinmesh.kernel.policy import Principal
+from thinmesh.kernel.table_records import TableRecord, table_record
 from thinmesh.planes.query.model import ReadableTable, Statement, TableName
 
 OWNER = "olga"  # of every product
@@ -61,6 +63,12 @@ def write(lake: Path, product: str, table: str, columns: Sequence[Column], rows:
     return path
 
 
+def recorded(table: ReadableTable) -> TableRecord:
+    """Give a table as the index keeps it."""
+    record = table_record(Table(table.table, table.columns, table.description))
+    return TableRecord(table.product, table.table, table.publication, json.dumps(record))
+
+
 class Catalog:
     """Tables of open and closed products; `granted` are (user, product)."""
 
@@ -83,20 +91,27 @@ class Catalog:
 
     def readable(
         self, caller: Principal, limit: int | None = None, after: Sequence[str] = ("", "")
-    ) -> list[ReadableTable]:
+    ) -> list[TableRecord]:
+        return [recorded(table) for table in self.allowed(caller) if (table.product, table.table) > tuple(after)][
+            :limit
+        ]
+
+    def allowed(self, caller: Principal) -> list[ReadableTable]:
         tables = sorted(self.tables.items(), key=lambda item: (item[0].product, item[0].table))
-        allowed = [table for name, table in tables if self.may(caller, name.product)]
-        return [table for table in allowed if (table.product, table.table) > tuple(after)][:limit]
+        return [table for name, table in tables if self.may(caller, name.product)]
 
     def described(self, caller: Principal, product: str | None = None) -> list[tuple[str, str, str | None]]:
         return [
             (table.product, table.table, table.description)
-            for table in self.readable(caller)
+            for table in self.allowed(caller)
             if product in (None, table.product)
         ]
 
-    def names(self, caller: Principal) -> list[TableName]:
-        return [table.name for table in self.readable(caller)]
+    def names(self, caller: Principal) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for table in self.allowed(caller):
+            found.setdefault(table.product, []).append(table.table)
+        return found
 
     def describe(self, caller: Principal, name: TableName) -> ReadableTable:
         if name not in self.tables:

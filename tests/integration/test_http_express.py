@@ -22,12 +22,16 @@ PLAIN = [
     "/product/v1/search?q=about&limit=1",
     "/product/v1/search?q=%C3%BC%20%22x",
     "/product/v1/search?q=about&cursor=nonsense",
+    "/query/v1/tables",
+    "/query/v1/tables?limit=1",
+    "/query/v1/tables?cursor=nonsense",
 ]
 SPECIAL = [
     ("/product/v1/products?limit=0", 400),
     ("/product/v1/products?limit=1001", 400),
     ("/product/v1/products?limit=%D9%A1", 400),
     ("/product/v1/products?limit=2&limit=x", 400),
+    ("/query/v1/tables?limit=0", 400),
     ("/product/v1/search", 400),
     ("/product/v1/search?q=" + "x" * 1001, 400),
     ("/product/v1/search?q=" + "x" * 1000, 200),
@@ -40,7 +44,7 @@ def client(tmp_path_factory):
     with up(home) as url, httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"}) as client:
         client.post("/identity/v1/teams", json={"name": "crew", "domains": ["aviation"]}).raise_for_status()
         for name in ("one", "two", "three"):
-            register(home, name, tags=["a b"] if name == "one" else [])
+            register(home, name, tags=["a b"] if name == "one" else [], tables={"t": {"columns": {"a": "number"}}})
         yield client
 
 

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -24,7 +25,7 @@ from thinmesh.kernel.errors import MeshError, Refused, Temporary
 from thinmesh.planes.query.backend import Job
 from thinmesh.planes.query.model import Binding, ReadableTable
 
-from .query_world import write
+from .query_world import recorded, write
 
 MEMORY = 256 << 20
 ID, TEXT, AMOUNT = Column("id", "integer", id=1), Column("text", id=2), Column("amount", "integer", id=3)
@@ -242,15 +243,31 @@ def test_a_plan_names_no_place_of_the_lake(engine, lake, word):
 
 
 def test_information_schema_holds_what_is_visible_and_nothing_else(engine, lake):
-    seen = table_of(lake, [ID, TEXT], product="open", table="seen")
-    sql = "SELECT table_schema, table_name, column_name, data_type FROM information_schema.columns ORDER BY ALL"
+    columns = [ID, TEXT, Column("ä'\"ö", "object", required=True, id=3)]
+    seen = recorded(table_of(lake, columns, product="open", table="seen"))
+    sql = """SELECT table_schema, table_name, column_name, ordinal_position, is_nullable, data_type, column_default
+        FROM information_schema.columns ORDER BY ALL"""
     assert rows(ask(engine, sql, visible=(seen,))) == [
-        ["open", "seen", "id", "BIGINT"],
-        ["open", "seen", "text", "VARCHAR"],
+        ["open", "seen", "id", 1, "YES", "BIGINT", None],
+        ["open", "seen", "text", 2, "YES", "VARCHAR", None],
+        ["open", "seen", "ä'\"ö", 3, "NO", "JSON", None],
     ]
     for name in ("tables", "schemata"):
         found = rows(ask(engine, f"SELECT count(*) FROM mesh.information_schema.{name}", visible=(seen,)))
         assert found == [[1]]
+    for name in ("schemata", "tables", "columns"):
+        assert rows(ask(engine, f"SELECT count(*) FROM information_schema.{name}", visible=())) == [[0]]
+
+
+def test_information_schema_over_thousands_of_tables(engine, lake):
+    columns = [ID, Column("at", "timestamp", options={"timezone": True}, id=2), Column("text", id=3)]
+    made = table_of(lake, columns)
+    visible = tuple(recorded(replace(made, product=f"p{number}")) for number in range(3000))
+    sql = """SELECT (SELECT count(*) FROM information_schema.schemata),
+        (SELECT count(*) FROM information_schema.tables), count(*), count(DISTINCT table_schema), min(column_default),
+        max(ordinal_position), list(DISTINCT data_type ORDER BY 1) FROM information_schema.columns"""
+    found = rows(ask(engine, sql, visible=visible))
+    assert found == [[3000, 3000, 9000, 3000, None, 3, '["BIGINT","TIMESTAMP WITH TIME ZONE","VARCHAR"]']]
 
 
 # Workers.

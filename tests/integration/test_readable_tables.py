@@ -10,6 +10,7 @@ import pytest
 from tests.integration.keeping import Kept
 from thinmesh.bootstrap import init_home
 from thinmesh.kernel.policy import Action
+from thinmesh.kernel.table_records import ColumnOutline, outlines, table_of_record
 from thinmesh.planes.product.finding import facts, live_product
 from thinmesh.planes.product.model import Snapshot
 
@@ -20,6 +21,9 @@ COLUMNS = [
     {"name": "amount", "logicalType": "number", "physicalType": "DECIMAL(12,2)", "classification": "personal"},
     {"name": "at", "logicalType": "timestamp", "logicalTypeOptions": {"timezone": True}},
     {"name": "kind", "logicalType": "string", "physicalName": "Kind of it"},
+    {"name": "parts", "logicalType": "array"},
+    {"name": "local", "logicalType": "timestamp"},
+    {"name": "share", "logicalType": "number", "physicalType": "double"},
 ]
 # Their order in the descriptor is not that of their names.
 TABLES = {
@@ -97,13 +101,21 @@ def by_documents(kept, who) -> list[Snapshot]:
     return sorted(found, key=lambda one: (one.product, one.table.name))
 
 
+def outline(column) -> ColumnOutline:
+    return ColumnOutline(column.name, column.sql_type, column.result_type, column.required)
+
+
 @pytest.mark.parametrize("user", CALLERS)
 def test_the_index_says_what_the_documents_say(kept, user):
     who = caller(kept, user)
     wanted = by_documents(kept, who)
     reading = kept.platform.reading
-    assert reading.readable(who) == wanted
-    assert sorted(reading.names(who)) == [(one.product, one.table.name) for one in wanted]
+    found = reading.readable(who)
+    assert [Snapshot(one.product, table_of_record(one.read()), one.publication, ()) for one in found] == wanted
+    assert [outlines(one.read()) for one in found] == [list(map(outline, one.table.columns)) for one in wanted]
+    names = [(product, table) for product, tables in reading.names(who).items() for table in tables]
+    assert sorted(names) == [(one.product, one.table.name) for one in wanted]
+    assert [table for product, table in names if product == "open0"] in ([], list(TABLES))
     assert reading.described(who) == [(one.product, one.table.name, one.table.description) for one in wanted]
     for product in ("open0", "closed1", "closed3", "gone", "empty", "nothing", ""):
         part = [(one.product, one.table.name, one.table.description) for one in wanted if one.product == product]
@@ -111,7 +123,7 @@ def test_the_index_says_what_the_documents_say(kept, user):
 
 
 def test_callers_differ(kept):
-    seen = {user: {name for name, _ in kept.platform.reading.names(caller(kept, user))} for user in CALLERS}
+    seen = {user: set(kept.platform.reading.names(caller(kept, user))) for user in CALLERS}
     always = {"open0", "open1", "open2", "open3", "inferred", "old", "draft"}
     assert seen["stranger"] == seen["lapsed"] == always
     assert seen["granted"] == always | {"closed1"}

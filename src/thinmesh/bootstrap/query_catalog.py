@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from thinmesh.kernel.policy import Principal
+    from thinmesh.kernel.table_records import TableRecord
     from thinmesh.planes.product.model import Snapshot
     from thinmesh.planes.product.reading import Reading
     from thinmesh.planes.query.model import ReadableTable, TableName
@@ -26,19 +27,17 @@ class QueryCatalog:
 
     def readable(
         self, caller: Principal, limit: int | None = None, after: Sequence[str] = ("", "")
-    ) -> Sequence[ReadableTable]:
+    ) -> Sequence[TableRecord]:
         """Give the tables whose data the caller may read."""
-        return [readable_table(snapshot) for snapshot in self.reading.readable(caller, limit, after)]
+        return self.reading.readable(caller, limit, after)
 
     def described(self, caller: Principal, product: str | None = None) -> Sequence[tuple[str, str, str | None]]:
         """Give their names and descriptions."""
         return self.reading.described(caller, product)
 
-    def names(self, caller: Principal) -> Sequence[TableName]:
-        """Give the names of those tables."""
-        from thinmesh.planes.query.model import TableName
-
-        return [TableName(product, table) for product, table in self.reading.names(caller)]
+    def names(self, caller: Principal) -> Mapping[str, Sequence[str]]:
+        """Give the names of those tables, by product."""
+        return self.reading.names(caller)
 
     def describe(self, caller: Principal, name: TableName) -> ReadableTable:
         """Give a table's columns."""

@@ -23,17 +23,20 @@ def document(value: Any) -> Any:
         return {str(key): document(item) for key, item in value.items()}
     if isinstance(value, _LISTS):
         return [document(item) for item in value]
+    return document(_plainer(value))
+
+
+def _plainer(value: Any) -> Any:
+    """Give what stands for a value that JSON does not know; what is in it may be of any kind."""
+    if isinstance(value, Mapping):
+        return {str(key): item for key, item in value.items()}
     if isinstance(value, set | frozenset):
         return sorted(document(item) for item in value)
-    return _object(value)
-
-
-def _object(value: Any) -> Any:
     own = getattr(value, "document", None)
     if callable(own):
-        return document(own())
+        return own()
     if is_dataclass(value):
-        return {field.name: document(getattr(value, field.name)) for field in fields(value)}
+        return {field.name: getattr(value, field.name) for field in fields(value)}
     if isinstance(value, datetime):
         return text_of_time(value)
     if isinstance(value, date):
@@ -47,6 +50,6 @@ def _object(value: Any) -> Any:
 
 def encode(found: Any) -> bytes:
     """Write a result as compact JSON in UTF-8; lone surrogates (undecodable file names) stay escaped."""
-    # The encoder walks in C what is a document already, and asks for the rest.
-    text = json.dumps(found, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=document)
+    # The encoder walks in C, and asks for what it does not know.
+    text = json.dumps(found, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=_plainer)
     return text.encode("utf-8", "backslashreplace")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 LOGICAL_TYPES = ("string", "integer", "number", "boolean", "date", "time", "timestamp", "object", "array")
@@ -17,6 +17,15 @@ CLASSIFIED = frozenset({"personal", "confidential", "restricted"})
 
 _WORD = re.compile(r"[a-z]+")
 _DECIMAL = re.compile(r"(?:DECIMAL|DEC|NUMERIC|NUMBER)\s*\(\s*(\d{1,2})\s*(?:,\s*(\d{1,2})\s*)?\)", re.IGNORECASE)
+_SQL_TYPES = {
+    "integer": "BIGINT",
+    "number": "DOUBLE",
+    "boolean": "BOOLEAN",
+    "date": "DATE",
+    "time": "TIME",
+    "timestamp": "TIMESTAMP",
+}
+_RESULT_TYPES = {"number": "double", "object": "json", "array": "json"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +56,7 @@ class Column:
     @property
     def decimal(self) -> tuple[int, int] | None:
         """Give (precision, scale) of a decimal column, or nothing."""
-        if self.logical_type != "number" or not self.physical_type:
-            return None
-        found = _DECIMAL.fullmatch(self.physical_type.strip())
-        return (int(found[1]), int(found[2] or 0)) if found else None
+        return _decimal(self.logical_type, self.physical_type)
 
     @property
     def zoned(self) -> bool:
@@ -76,27 +82,30 @@ class Column:
     @property
     def sql_type(self) -> str:
         """Give the SQL type (INTERFACE, *SQL*), in DuckDB's spelling."""
-        if self.decimal:
-            return "DECIMAL({},{})".format(*self.decimal)
-        if self.zoned:
-            return "TIMESTAMP WITH TIME ZONE"
-        return {
-            "integer": "BIGINT",
-            "number": "DOUBLE",
-            "boolean": "BOOLEAN",
-            "date": "DATE",
-            "time": "TIME",
-            "timestamp": "TIMESTAMP",
-        }.get(self.logical_type, "VARCHAR")
+        return column_types(self.logical_type, self.physical_type, self.zoned)[0]
 
     @property
     def result_type(self) -> str:
         """Give the type from the fixed list of JSON results (INTERFACE, *HTTP*)."""
-        if self.decimal:
-            return "decimal({},{})".format(*self.decimal)
-        if self.logical_type == "timestamp":
-            return "timestamptz" if self.zoned else "timestamp"
-        return {"number": "double", "object": "json", "array": "json"}.get(self.logical_type, self.logical_type)
+        return column_types(self.logical_type, self.physical_type, self.zoned)[1]
+
+
+@lru_cache(1024)
+def column_types(logical_type: str, physical_type: str | None, zoned: bool) -> tuple[str, str]:
+    """Give a column's SQL type (INTERFACE, *SQL*) in DuckDB's spelling, and that of JSON results (*HTTP*)."""
+    decimal = _decimal(logical_type, physical_type)
+    if decimal:
+        return "DECIMAL({},{})".format(*decimal), "decimal({},{})".format(*decimal)
+    if zoned:
+        return "TIMESTAMP WITH TIME ZONE", "timestamptz"
+    return _SQL_TYPES.get(logical_type, "VARCHAR"), _RESULT_TYPES.get(logical_type, logical_type)
+
+
+def _decimal(logical_type: str, physical_type: str | None) -> tuple[int, int] | None:
+    if logical_type != "number" or not physical_type:
+        return None
+    found = _DECIMAL.fullmatch(physical_type.strip())
+    return (int(found[1]), int(found[2] or 0)) if found else None
 
 
 def _is_classified(classification: object) -> bool:

@@ -6,11 +6,12 @@ Records are never rewritten, so a field keeps its name for good; members of late
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
-from typing import Any
+from typing import Any, NamedTuple
 
-from .contract import Column, Reference, Table
+from .contract import Column, Reference, Table, column_types
 
 
 def _defaults(kind: type[Column | Reference | Table]) -> dict[str, Any]:
@@ -21,6 +22,43 @@ def _defaults(kind: type[Column | Reference | Table]) -> dict[str, Any]:
 
 
 _COLUMN, _REFERENCE, _TABLE = _defaults(Column), _defaults(Reference), _defaults(Table)
+
+
+class TableRecord(NamedTuple):
+    """A product's table at one publication (None: no data yet); `text` is its record as JSON.
+
+    Where thousands are listed, each is read by who needs more than its name.
+    """
+
+    product: str
+    name: str
+    publication: str | None
+    text: str
+
+    def read(self) -> dict[str, Any]:
+        """Give the record."""
+        found: dict[str, Any] = json.loads(self.text)
+        return found
+
+
+class ColumnOutline(NamedTuple):
+    """What lists of tables tell of a column."""
+
+    name: str
+    sql_type: str
+    result_type: str
+    required: bool
+
+
+def outlines(record: Mapping[str, Any]) -> list[ColumnOutline]:
+    """Give what lists tell of the columns of a table's record; to make a `Table` of it takes five times as long."""
+    return [ColumnOutline(each["name"], *_types(each), each.get("required", False)) for each in record["columns"]]
+
+
+def _types(column: Mapping[str, Any]) -> tuple[str, str]:
+    logical_type, options = column.get("logical_type", "string"), column.get("options")
+    zoned = logical_type == "timestamp" and bool(options and options.get("timezone"))
+    return column_types(logical_type, column.get("physical_type"), zoned)
 
 
 def table_record(table: Table) -> dict[str, Any]:

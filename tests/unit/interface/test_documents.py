@@ -1,3 +1,4 @@
+import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -46,6 +47,12 @@ def test_a_page_has_items_and_next():
 def test_an_unknown_object_is_our_fault_and_said():
     with pytest.raises(TypeError, match="object has no JSON document"):
         document(object())
+
+
+def test_a_result_is_written_as_its_document_says():
+    result = {"o": Outer("a", Inner(datetime(2013, 1, 2, tzinfo=UTC), Path("x"), frozenset("ba")), {"t": (1, 2)})}
+    results = [result, Page((result, {"v": Violation("is wrong", "type", examples=(Example(17, "abc", 6),))}), "c")]
+    assert json.loads(encode(results)) == document(results)
 
 
 @given(st.dictionaries(st.text(), st.text(st.characters())))

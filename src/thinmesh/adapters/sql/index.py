@@ -18,8 +18,8 @@ from thinmesh.kernel.product import DataFile, Descriptor, Product, TableState
 from .spelling import SPELLING_FILL, SPELLING_SCHEMA, learn
 
 if TYPE_CHECKING:
-    from thinmesh.kernel.contract import Table
     from thinmesh.kernel.ledger import Entry, ProductChange, TableLoad
+    from thinmesh.kernel.table_records import TableRecord
     from thinmesh.planes.product.model import Found, Sought
 
 INDEX_SCHEMA = (
@@ -393,12 +393,12 @@ class SqlProductIndex:
 
     def tables(
         self, tx: Transaction, products: Collection[str], limit: int | None = None, after: Sequence[str] = ("", "")
-    ) -> Sequence[tuple[str, Table, str | None]]:
-        """Give (product, table, publication) of products by both names, after those two; no document is read."""
-        from thinmesh.kernel.table_records import table_of_record
+    ) -> Sequence[TableRecord]:
+        """Give the tables of products by both names, after those two; no document is read."""
+        from thinmesh.kernel.table_records import TableRecord
 
         rows = tx.all(
-            f"""SELECT product, record, publication FROM product_tables
+            f"""SELECT product, name, publication, record FROM product_tables
                WHERE {_OF_PRODUCTS} AND (product, name) > (:product, :table) ORDER BY product, name LIMIT :limit""",
             {
                 "products": json.dumps(list(products)),
@@ -407,7 +407,12 @@ class SqlProductIndex:
                 "limit": _ALL if limit is None else limit,
             },
         )
-        return [(row["product"], table_of_record(json.loads(row["record"])), row["publication"]) for row in rows]
+        return [TableRecord(*row) for row in rows]
+
+    def table_names(self, tx: Transaction) -> Sequence[tuple[str, str]]:
+        """Give (product, table) of all tables, those of retired products included, in the order of the descriptors."""
+        rows = tx.all("SELECT product, name FROM product_tables ORDER BY product, position, name")
+        return [(row["product"], row["name"]) for row in rows]
 
     def table_descriptions(self, tx: Transaction, products: Collection[str]) -> Sequence[tuple[str, str, str | None]]:
         """Give (product, table, description) of the tables of products, by both names."""

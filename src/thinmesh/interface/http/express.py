@@ -1,4 +1,4 @@
-"""A shorter way to the requests that come most: register, list, search, run a statement.
+"""A shorter way to the requests that come most: register, list, search, run a statement, list tables.
 
 The same handlers answer, without FastAPI's routing and its reading of parameters, which cost more than the answers (ADR
 0013). What is in any way special (a parameter that is not plain, a header that changes the meaning) goes the long way,
@@ -54,6 +54,7 @@ class Express:
             ("POST", "/product/v1/products"): (self._register, frozenset()),
             ("GET", "/product/v1/products"): (self._list, _FILTERS | _PAGING),
             ("POST", "/query/v1/statements"): (self._statement, frozenset()),
+            ("GET", "/query/v1/tables"): (self._tables, _PAGING),
             ("GET", "/product/v1/search"): (self._search, frozenset({"q"}) | _FILTERS | _PAGING),
         }
 
@@ -92,6 +93,12 @@ class Express:
         caller, filters = await find_caller(request), {name: given.get(name) for name in _FILTERS}
         return await run_in_threadpool(
             product.list_products, self._platform, caller, limit=_limit(given), cursor=given.get("cursor"), **filters
+        )
+
+    async def _tables(self, request: Request, given: Mapping[str, str]) -> Response:
+        caller = await find_caller(request)
+        return await run_in_threadpool(
+            query.list_tables, self._platform, caller, limit=_limit(given), cursor=given.get("cursor")
         )
 
     async def _search(self, request: Request, given: Mapping[str, str]) -> Response:

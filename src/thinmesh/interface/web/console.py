@@ -7,7 +7,6 @@ import re
 import secrets
 from datetime import UTC, datetime
 from functools import partial
-from itertools import groupby
 from typing import Any
 
 from starlette.responses import Response
@@ -76,11 +75,7 @@ async def download(visit: Visit) -> Response:
 
 def tables(visit: Visit) -> Response:
     """List what may be read, product by product: names alone, for there can be thousands."""
-    names = visit.platform.queries.names(visit.caller)
-    products = [
-        [product, [name.table for name in found]] for product, found in groupby(names, key=lambda name: name.product)
-    ]
-    return json_reply({"products": products})
+    return json_reply({"products": list(visit.platform.queries.names(visit.caller).items())})
 
 
 def columns(visit: Visit) -> Response:

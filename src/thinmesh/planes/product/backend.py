@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from thinmesh.kernel.policy import Policy, Principal, ProductFacts
     from thinmesh.kernel.product import DataFile, Product
     from thinmesh.kernel.repository import DataRepository
+    from thinmesh.kernel.table_records import TableRecord
 
     from .model import (
         CatalogRecord,
@@ -296,8 +297,11 @@ class ProductIndex(Protocol):
 
     def tables(
         self, tx: Transaction, products: Collection[str], limit: int | None = None, after: Sequence[str] = ("", "")
-    ) -> Sequence[tuple[str, Table, str | None]]:
-        """Give (product, table, publication) of products by both names, after those two; no document is read."""
+    ) -> Sequence[TableRecord]:
+        """Give the tables of products by both names, after those two; no document is read."""
+
+    def table_names(self, tx: Transaction) -> Sequence[tuple[str, str]]:
+        """Give (product, table) of all tables, those of retired products included, in the order of the descriptors."""
 
     def table_descriptions(self, tx: Transaction, products: Collection[str]) -> Sequence[tuple[str, str, str | None]]:
         """Give (product, table, description) of the tables of products, by both names."""

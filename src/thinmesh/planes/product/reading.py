@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from thinmesh.kernel.database import Transaction
 from thinmesh.kernel.policy import Action, Principal, ProductFacts
 from thinmesh.kernel.product import Product
+from thinmesh.kernel.table_records import TableRecord
 
 from .backend import Backends
 from .finding import facts, live_facts, live_product, unknown
@@ -43,32 +44,35 @@ class Reading:
             return []
         return [self._snapshot(product, name) for product, name in others]
 
-    def readable(self, caller: Principal, limit: int | None = None, after: Sequence[str] = ("", "")) -> list[Snapshot]:
-        """Give the tables whose data the caller may read, without their files: `limit` of them after (product, table).
+    def readable(
+        self, caller: Principal, limit: int | None = None, after: Sequence[str] = ("", "")
+    ) -> list[TableRecord]:
+        """Give the tables whose data the caller may read: `limit` of them after (product, table).
 
         They come by product and table. No document is read, and of a large mesh no more than the answer takes.
         """
-        found: list[Snapshot] = []
+        found: list[TableRecord] = []
         step, seen = limit, 0
         with self._backends.database.read() as tx:
             while True:
                 some = self._backends.index.facts(tx, after[0], step, seen)
                 wanted = None if limit is None else limit - len(found)
                 names = self._backends.policy.readable(caller, some)
-                for product, table, publication in self._backends.index.tables(tx, names, wanted, after):
-                    found.append(Snapshot(product, table, publication, ()))
+                found += self._backends.index.tables(tx, names, wanted, after)
                 seen += len(some)
                 if limit is None or step is None or len(found) >= limit or len(some) < step:
                     return found
                 step *= 2  # most of what was looked at is closed to the caller
 
-    def names(self, caller: Principal) -> list[tuple[str, str]]:
-        """Give the (product, table) names of `readable`, by product; no document is read."""
+    def names(self, caller: Principal) -> dict[str, list[str]]:
+        """Give the names of the tables of `readable` by product, in the order of its descriptor; no record is read."""
         with self._backends.database.read() as tx:
-            rows = {row["name"]: row for row in self._backends.index.catalog(tx)}
-            facts = (ProductFacts(row["name"], row["domain"], row["owner"], row["access"]) for row in rows.values())
-            readable = self._backends.policy.readable(caller, facts)
-        return [(name, table) for name in readable for table in rows[name]["tables"]]
+            readable = self._backends.policy.readable(caller, self._backends.index.facts(tx))
+            found: dict[str, list[str]] = {name: [] for name in readable}
+            for product, table in self._backends.index.table_names(tx):
+                if product in found:
+                    found[product].append(table)
+        return {product: tables for product, tables in found.items() if tables}
 
     def described(self, caller: Principal, product: str | None = None) -> list[tuple[str, str, str | None]]:
         """Give (product, table, description) of `readable`, or of one product's part of it."""

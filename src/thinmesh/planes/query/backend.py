@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from thinmesh.kernel.policy import Principal
+from thinmesh.kernel.table_records import TableRecord
 
 from .model import Binding, Parsed, ReadableTable, ResultColumn, Statement, TableName
 
@@ -23,11 +24,8 @@ class TableCatalog(Protocol):
 
     def readable(
         self, caller: Principal, limit: int | None = None, after: Sequence[str] = ("", "")
-    ) -> Sequence[ReadableTable]:
-        """Give the tables whose data the caller may read, by product and table name: `limit` after those two names.
-
-        `files` may be left out.
-        """
+    ) -> Sequence[TableRecord]:
+        """Give the tables whose data the caller may read, by product and table name: `limit` after those two names."""
 
     def described(self, caller: Principal, product: str | None = None) -> Sequence[tuple[str, str, str | None]]:
         """Give (product, table, description) of every table that `readable` gives, in its order; or of one product's.
@@ -35,7 +33,7 @@ class TableCatalog(Protocol):
         Quick in a large mesh.
         """
 
-    def names(self, caller: Principal) -> Sequence[TableName]:
+    def names(self, caller: Principal) -> Mapping[str, Sequence[str]]:
         """Give the names of the tables that `readable` gives, by product, and nothing more: quick in a large mesh."""
 
     def describe(self, caller: Principal, name: TableName) -> ReadableTable:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from thinmesh.kernel.contract import Column
+from thinmesh.kernel.table_records import TableRecord
 
 # The formats of an answer, and their media types (INTERFACE, *HTTP*).
 FORMATS = {
@@ -94,7 +95,7 @@ class Binding:
     """
 
     tables: tuple[ReadableTable, ...] = ()
-    visible: tuple[ReadableTable, ...] | None = None
+    visible: tuple[TableRecord, ...] | None = None
     answer: Answer | None = None
     others: tuple[ReadableTable, ...] = ()
 

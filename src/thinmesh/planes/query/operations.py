@@ -8,7 +8,7 @@ import secrets
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import timedelta
@@ -18,6 +18,7 @@ from thinmesh.kernel.clock import Clock, text_of_time, utc_now
 from thinmesh.kernel.errors import Conflict, Malformed, MeshError, NotAllowed, NotFound, Retired, TooLarge, Unsupported
 from thinmesh.kernel.page import Page, checked_limit, cursor_of, texts_of
 from thinmesh.kernel.policy import Principal
+from thinmesh.kernel.table_records import TableRecord, outlines
 
 from .backend import Engine, Job, Run, StatementLog, TableCatalog
 from .execution import Execution
@@ -158,12 +159,12 @@ class Queries:
         size, after = checked_limit(limit), texts_of(cursor, 2)
         found = self._catalog.readable(caller, size + 1, after or ("", ""))
         last = found[size - 1] if len(found) > size else None
-        return Page(tuple(map(_listed, found[:size])), cursor_of([last.product, last.table]) if last else None)
+        return Page(tuple(map(_listed, found[:size])), cursor_of([last.product, last.name]) if last else None)
 
-    def names(self, caller: Principal) -> tuple[TableName, ...]:
+    def names(self, caller: Principal) -> Mapping[str, Sequence[str]]:
         """Give the names of all tables whose data the caller may read, by product. Raises NotAllowed."""
         _may_query(caller)
-        return tuple(self._catalog.names(caller))
+        return self._catalog.names(caller)
 
     def statement(self, caller: Principal, id: str) -> Statement:
         """Give an entry of the query log: one's own; of anybody to an administrator. Raises NotFound, NotAllowed."""
@@ -399,13 +400,14 @@ def _described(table: ReadableTable) -> Answer:
     return Answer(("column_name", "column_type", "null", "key", "default", "extra", "description"), rows)
 
 
-def _listed(table: ReadableTable) -> dict[str, Any]:
+def _listed(table: TableRecord) -> dict[str, Any]:
+    record = table.read()
     return {
         "product": table.product,
-        "table": table.table,
-        "description": table.description,
+        "table": table.name,
+        "description": record.get("description"),
         "publication": table.publication,
-        "columns": [{"name": column.name, "type": column.result_type} for column in table.columns],
+        "columns": [{"name": column.name, "type": column.result_type} for column in outlines(record)],
     }
 
 

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from thinmesh.kernel.contract import Column
 from thinmesh.kernel.errors import Conflict, MeshError, Refused, Temporary
+from thinmesh.kernel.table_records import TableRecord
 from thinmesh.planes.query.backend import Job, Outlet
-from thinmesh.planes.query.model import Binding, Parsed, ReadableTable, ResultColumn, TableName
+from thinmesh.planes.query.model import Binding, Parsed, ResultColumn, TableName
 
 from . import channel
 from .channel import Closed
@@ -165,7 +166,7 @@ class DuckdbRun:
             have = found
         self._quiet = False
         if not have.key:
-            self._send(channel.BIND, message)
+            self._send_parts(channel.frame(channel.BIND, memoryview(message)))
             have.key = key
         kind = "answer" if binding.answer else "explain" if verdict["kind"] == "explain" else "select"
         self._send(
@@ -200,8 +201,11 @@ class DuckdbRun:
         return worker.sock
 
     def _send(self, kind: int, message: Any) -> None:
+        self._send_parts(channel.control(kind, message))
+
+    def _send_parts(self, parts: list[memoryview]) -> None:
         try:
-            channel.send(self._sock(), kind, message)
+            channel.send_parts(self._sock(), parts)
         except OSError:
             raise self._stopped() from None
 
@@ -354,7 +358,7 @@ def _parsed(verdict: Mapping[str, Any]) -> Parsed:
     return Parsed(verdict["kind"], tables, tuple(verdict["columns"]), verdict["catalog"], verdict["masked"])
 
 
-def _bound(binding: Binding) -> tuple[str, dict[str, Any]]:
+def _bound(binding: Binding) -> tuple[str, bytes]:
     """Give what a worker is bound to, and its digest: equal digests mean the same views over the same files."""
     tables = [
         {
@@ -365,15 +369,17 @@ def _bound(binding: Binding) -> tuple[str, dict[str, Any]]:
         }
         for table in sorted((*binding.tables, *binding.others), key=lambda one: (one.product, one.table))
     ]
-    visible = None if binding.visible is None else [_seen(table) for table in binding.visible]
     answer = {"columns": binding.answer.columns, "rows": binding.answer.rows} if binding.answer else None
-    message = {"tables": tables, "visible": visible, "answer": answer}
-    return hashlib.sha256(json.dumps(message).encode()).hexdigest(), message
+    visible = "null" if binding.visible is None else _seen(binding.visible)
+    members = json.dumps({"tables": tables, "answer": answer}, ensure_ascii=False)
+    message = f'{members[:-1]}, "visible": {visible}}}'.encode("utf-8", "surrogatepass")
+    return hashlib.sha256(message).hexdigest(), message
 
 
-def _seen(table: ReadableTable) -> dict[str, Any]:
-    columns = [[column.name, _kind(column), "NO" if column.required else "YES"] for column in table.columns]
-    return {"product": table.product, "table": table.table, "columns": columns}
+def _seen(tables: Sequence[TableRecord]) -> str:
+    """Write thousands of records as one text: they are JSON already, and the worker reads them."""
+    products = json.dumps([table.product for table in tables])
+    return f'{{"products": {products}, "records": [{",".join(table.text for table in tables)}]}}'
 
 
 def _kind(column: Column) -> str:

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pyarrow as pa
+
+from thinmesh.kernel.table_records import outlines
 
 from . import encode, evolution, json_rows, sandbox
 from .screen import CATALOG_SCHEMA, Screened, screen
@@ -71,8 +75,8 @@ class Session:
     def bind(self, binding: Mapping[str, Any]) -> None:
         """Make the views of tables that one user may read, and lock the database.
 
-        `binding`: `tables` [{product, table, columns [[id, name, type]], files}], `visible` (the same without files, or
-        null), `answer` {columns, rows} or null.
+        `binding`: `tables` [{product, table, columns [[id, name, type]], files}], `visible` {products, records} or null
+        (of each table its product, and its record as in kernel/table_records.py), `answer` {columns, rows} or null.
         """
         if self._bound:
             raise RuntimeError("a session is bound once")
@@ -106,41 +110,44 @@ class Session:
         self.connection.execute(f"CREATE VIEW mesh.{schema}.{name} AS {rows}")
         return opened
 
-    def _catalog(self, visible: list[dict[str, Any]]) -> None:
+    def _catalog(self, visible: Mapping[str, Any]) -> None:
         """Fill the tables that stand for information_schema with what the caller may read."""
         where = f"mesh.{encode.quoted(CATALOG_SCHEMA)}"
         self.connection.execute(f"CREATE SCHEMA {where}")
-        schemata = sorted({table["product"] for table in visible})
-        self._fill(f"{where}.schemata", ["catalog_name", "schema_name"], [["mesh", name] for name in schemata])
+        products, records = visible["products"], visible["records"]
+        names = [record["name"] for record in records]
+        mesh = "'mesh' AS table_catalog, table_schema, table_name"
+        self._fill(f"{where}.schemata", {"schema_name": _texts(sorted(set(products)))}, "'mesh' AS catalog_name, *")
         self._fill(
             f"{where}.tables",
-            ["table_catalog", "table_schema", "table_name", "table_type"],
-            [["mesh", table["product"], table["table"], "BASE TABLE"] for table in visible],
+            {"table_schema": _texts(products), "table_name": _texts(names)},
+            f"{mesh}, 'BASE TABLE' AS table_type",
         )
-        rows = [
-            ["mesh", table["product"], table["table"], name, str(position), None, nullable, kind]
-            for table in visible
-            for position, (name, kind, nullable) in enumerate(table["columns"], 1)
-        ]
-        names = (
-            "table_catalog table_schema table_name column_name ordinal_position column_default is_nullable data_type"
+        columns = [column for record in records for column in outlines(record)]
+        counts = [len(record["columns"]) for record in records]
+        self._fill(
+            f"{where}.columns",
+            {
+                "table_schema": _texts(_repeated(products, counts)),
+                "table_name": _texts(_repeated(names, counts)),
+                "column_name": _texts([column.name for column in columns]),
+                "ordinal_position": _numbers([place for count in counts for place in range(1, count + 1)]),
+                "is_nullable": _texts(["NO" if column.required else "YES" for column in columns]),
+                "data_type": _texts(
+                    ["JSON" if column.result_type == "json" else column.sql_type for column in columns]
+                ),
+            },
+            f"{mesh}, column_name, ordinal_position, NULL::VARCHAR AS column_default, is_nullable, data_type",
         )
-        self._fill(f"{where}.columns", names.split(), rows, {"ordinal_position": "BIGINT"})
 
     def _answer(self, answer: Mapping[str, Any]) -> None:
         self.connection.execute("CREATE SCHEMA mesh.answer")
-        self._fill("mesh.answer.rows", answer["columns"], answer["rows"])
+        columns = {name: _texts([row[place] for row in answer["rows"]]) for place, name in enumerate(answer["columns"])}
+        self._fill("mesh.answer.rows", columns)
 
-    def _fill(
-        self, name: str, columns: list[str], rows: list[list[str | None]], types: Mapping[str, str] | None = None
-    ) -> None:
-        kinds = types or {}
-        chosen = ", ".join(
-            f"CAST(unnest(CAST(${number} AS VARCHAR[])) AS {kinds.get(column, 'VARCHAR')}) AS {encode.quoted(column)}"
-            for number, column in enumerate(columns, 1)
-        )
-        values = [[row[place] for row in rows] for place in range(len(columns))]
-        self.connection.execute(f"CREATE TABLE {name} AS SELECT {chosen}", values).fetchall()
+    def _fill(self, name: str, columns: Mapping[str, pa.Array], chosen: str = "*") -> None:
+        """Make a table of expressions over columns; by Arrow, for DuckDB takes each value of a parameter by itself."""
+        self.connection.from_arrow(pa.table(columns)).project(chosen).create(name)
 
     def explain(self, sql: str, analyze: bool) -> list[list[str]]:
         """Give the plan of a statement as rows of texts."""
@@ -267,3 +274,23 @@ def _text_of(column: pa.Array) -> memoryview:
     whole = memoryview(offsets).cast("B")
     places = whole.cast("q") if pa.types.is_large_string(column.type) else whole.cast("i")
     return memoryview(data)[places[column.offset] : places[column.offset + len(column)]]
+
+
+def _repeated(values: Sequence[str], counts: Sequence[int]) -> list[str]:
+    return [value for value, count in zip(values, counts, strict=True) for _ in range(count)]
+
+
+def _texts(values: Sequence[str | None]) -> pa.Array:
+    """Make a text column. `pa.array` would look for pandas, which is out of this process's reach."""
+    written = [(value or "").encode("utf-8", "replace") for value in values]
+    present = None
+    if None in values:
+        bits = "".join("0" if value is None else "1" for value in reversed(values))
+        present = pa.py_buffer(int(bits, 2).to_bytes((len(values) + 7) // 8, "little"))
+    ends = array("i", accumulate(map(len, written), initial=0))
+    buffers = [present, pa.py_buffer(ends.tobytes()), pa.py_buffer(b"".join(written))]
+    return pa.Array.from_buffers(pa.string(), len(values), buffers)
+
+
+def _numbers(values: Sequence[int]) -> pa.Array:
+    return pa.Array.from_buffers(pa.int64(), len(values), [None, pa.py_buffer(array("q", values).tobytes())])
