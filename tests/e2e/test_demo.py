@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 import venv
@@ -34,7 +35,9 @@ def test_the_demo_tells_its_story_within_a_minute_and_keeps_the_home(tmp_path):
     assert "created False" not in done.stdout
     assert "/product/v1/products/airports/tables/airports/data -o airports.csv\n" in done.stdout
     assert "not_allowed: The data of planes needs a grant" in done.stdout
-    assert f"thinmesh --home {kept}/home up" in done.stdout.splitlines()[-1]
+    again = shlex.split(done.stdout.splitlines()[-1])
+    assert again[-3:] == ["--home", str(kept / "home"), "up"]
+    assert run([*again[:-1], "list"], tmp_path).returncode == 0
     home = str(kept / "home")
     query = "select count(*) from flights.flights union all select count(*) from airports.airports"
     found = run([sys.executable, "-m", "thinmesh.interface.cli", "--home", home, "query", query, "--json"], tmp_path)

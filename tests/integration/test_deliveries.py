@@ -13,7 +13,7 @@ import pytest
 from tests.integration.stand_in_catalog import SECRET, StandIn, install
 from thinmesh.bootstrap import init_home, open_home
 from thinmesh.bootstrap.catalogs import Courier, found_catalogs
-from thinmesh.kernel.errors import Malformed, NotAllowed, NotFound, Refused, Temporary
+from thinmesh.kernel.errors import Internal, Malformed, NotAllowed, NotFound, Refused, Temporary
 from thinmesh.kernel.policy import Principal
 from thinmesh.kernel.settings import load_settings
 from thinmesh.planes.product.deliveries import Deliveries, Pace
@@ -319,14 +319,15 @@ def test_a_reconciliation_repairs_what_others_did_there_and_removes_what_the_mes
     assert world.deliveries.reconcile().repaired == 0
 
 
-def test_a_reconciliation_of_a_catalog_that_is_down_changes_nothing_and_says_so(world):
+@pytest.mark.parametrize(("fault", "told"), [("down", Temporary), ("break", Internal)])
+def test_a_reconciliation_of_a_catalog_that_fails_changes_nothing_and_says_so(world, fault, told):
     world.register("orders")
     world.follow()
-    world.catalog.fault("down", "*")
-    with pytest.raises(Temporary) as error:
+    world.catalog.fault(fault, "*")
+    with pytest.raises(told) as error:
         world.deliveries.reconcile()
     assert SECRET not in error.value.detail
-    world.catalog.fault("down")
+    world.catalog.fault(fault)
     assert world.deliveries.reconcile().compared == 1
 
 

@@ -11,8 +11,8 @@ from thinmesh.kernel.errors import NotFound, Temporary
 from thinmesh.kernel.product import DataFile
 from thinmesh.planes.product.model import StagedFile
 
-# More than once in a row nobody removes a folder at the same moment.
-_ATTEMPTS = 5
+# Hardly twice in a row somebody removes a folder at the same moment.
+_ATTEMPTS = 20
 
 
 class LocalLocation:
@@ -65,24 +65,28 @@ class LocalLocation:
 
     def _take_over(self, made: Path, target: Path) -> None:
         """Move a file to its place, durably."""
-        for left in reversed(range(_ATTEMPTS)):
-            try:
-                _make_folder(target.parent, self._root)
-                sync(made)
-                made.replace(target)
-                sync(target.parent)
-                return
-            except OSError as error:
-                # `remove` may take an empty folder away before the file is in it, or while `mkdir` looks at it.
-                if not left or not isinstance(error, FileNotFoundError | FileExistsError):
-                    raise Temporary(f"The data could not be stored: {error.strerror}.") from error
+        try:
+            sync(made)
+            new = _place(made, target)
+            sync(target.parent)
+            if new:
+                for folder in target.relative_to(self._root).parents[1:]:
+                    sync(self._root / folder)
+        except OSError as error:
+            raise Temporary(f"The data could not be stored: {error.strerror}.") from error
 
 
-def _make_folder(folder: Path, root: Path) -> None:
-    """Make a folder under `root` so that it survives power loss."""
-    if folder.is_dir():
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    while folder != root:
-        folder = folder.parent
-        sync(folder)
+def _place(made: Path, target: Path) -> bool:
+    """Move a file into its folder, which is made where it is not there; tell whether it was not."""
+    new = False
+    for left in reversed(range(_ATTEMPTS)):
+        new = new or not target.parent.is_dir()
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            made.replace(target)
+            break
+        except (FileNotFoundError, FileExistsError):
+            # `remove` may take an empty folder away before the file is in it, or while `mkdir` looks at it.
+            if not left:
+                raise
+    return new

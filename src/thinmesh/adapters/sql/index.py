@@ -450,13 +450,10 @@ class SqlProductIndex:
 
 def _apply_words(tx: Transaction, change: ProductChange, row: int, texts: dict[str, str]) -> None:
     """Let a product be found by its words; a retired one is not."""
-    registered = change.event == "registered"
-    if not registered:
-        tx.execute("DELETE FROM product_words WHERE rowid = :id", {"id": row})
+    tx.execute("DELETE FROM product_words WHERE rowid = :id", {"id": row})
     if change.status == "retired":
         return
-    # A new product has the tables that come with it, and no words yet.
-    texts["columns"] = _column_words([*change.tables.values()] if registered else _records(tx, change.product))
+    texts["columns"] = _column_words(_records(tx, change.product))
     tx.execute(
         """INSERT INTO product_words (rowid, name, domain, owner, description, tags, columns, readme)
            VALUES (:id, :name, :domain, :owner, :description, :tags, :columns, :readme)""",

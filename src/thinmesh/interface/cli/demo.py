@@ -62,7 +62,11 @@ def _ending(stage: Stage, home: str | None) -> str:
 
 def _program() -> str:
     """Name this program so that a shell finds it: `make demo` runs one that is on no path."""
-    return "thinmesh" if shutil.which("thinmesh") else shlex.quote(sys.argv[0])
+    if shutil.which("thinmesh"):
+        return "thinmesh"
+    if os.access(sys.argv[0], os.X_OK):
+        return shlex.quote(sys.argv[0])
+    return f"{shlex.quote(sys.executable)} -m thinmesh.interface.cli"
 
 
 @contextlib.contextmanager

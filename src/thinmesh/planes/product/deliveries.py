@@ -18,7 +18,7 @@ from typing import TypeVar
 
 from thinmesh.kernel.clock import Clock, text_of_time, utc_now
 from thinmesh.kernel.database import Database, Transaction
-from thinmesh.kernel.errors import MeshError, Temporary
+from thinmesh.kernel.errors import Internal, MeshError, Temporary
 from thinmesh.kernel.secrets import cleaned
 
 from .backend import DeliveryStore, OutsideCatalog
@@ -317,8 +317,9 @@ class Deliveries:
         """Ask the catalog, with nothing secret in what it fails with."""
         try:
             return ask()
-        except MeshError as error:
-            raise type(error)(f"{self.name}: {self._in_words(error)}") from None
+        except Exception as error:  # an adapter's own fault may have the catalog's answer in it, or a token
+            kind = type(error) if isinstance(error, MeshError) else Internal
+            raise kind(f"{self.name}: {self._in_words(error)}") from None
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
