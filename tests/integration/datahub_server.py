@@ -1,6 +1,6 @@
 """DataHub's own server classes (`io.acryl:datahub-auth-api`), in a process that judges proposals: `Validate.java`.
 
-Needs Maven, which brings the jar into a folder outside the repository once, and a JDK that runs classes of Java 21.
+Needs Maven, which brings the jar, and a JDK that runs classes of Java 21.
 """
 
 from __future__ import annotations
@@ -8,32 +8,25 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 import shutil
 import subprocess
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-import pytest
+from .java import artifact, cache_folder, jdk, needed
 
 ARTIFACT = "io.acryl:datahub-auth-api:1.7.0.1rc1"
 SHA256 = "10531dc5ec802371571eee8de9f09a4468735013eb3ed1535cb99494d95b971a"
 SOURCE = Path(__file__).with_name("datahub_validator") / "Validate.java"
-_JAVA = 21
-
-
-class Missing(Exception):
-    """Something that the classes need is not here."""
 
 
 class ServerClasses:
     """The running process."""
 
     def __init__(self) -> None:
-        java, jar = _jdk(), _jar()
+        java, jar = jdk(), artifact(ARTIFACT, SHA256)
         classes = _compiled(java, jar)
         limits = ("-Xmx600m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
         self._process = subprocess.Popen(
@@ -77,65 +70,17 @@ class ServerClasses:
 
 def server_classes() -> Iterator[ServerClasses]:
     """Run the process for a fixture; where that cannot be, skip and say why, and fail in CI."""
-    try:
+    with needed("DataHub's server classes"):
         found = ServerClasses()
-    except Missing as error:
-        if os.environ.get("CI") == "true":
-            pytest.fail(f"DataHub's server classes did not run: {error}", pytrace=False)
-        pytest.skip(f"DataHub's server classes do not run here: {error}")
     yield found
     found.close()
 
 
-def _cache() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    found = Path(base) / "thinmesh-tests"
-    found.mkdir(parents=True, exist_ok=True)
-    return found
-
-
-@cache
-def _jdk() -> Path:
-    places = [os.environ.get("JAVA_HOME"), *sorted(Path("/usr/lib/jvm").glob("*"), reverse=True)]
-    found = shutil.which("javac")
-    places.append(Path(found).resolve().parent.parent if found else None)
-    for place in filter(None, places):
-        javac = Path(place) / "bin" / "javac"
-        if javac.exists():
-            said = subprocess.run([javac, "-version"], capture_output=True, text=True, check=False).stdout
-            version = re.search(r"javac (\d+)", said)
-            if version and int(version[1]) >= _JAVA:
-                return Path(place)
-    raise Missing(f"no JDK {_JAVA} or newer in JAVA_HOME, /usr/lib/jvm or PATH")
-
-
-@cache
-def _jar() -> Path:
-    _, name, version = ARTIFACT.split(":")
-    path = _cache() / f"{name}-{version}.jar"
-    if not path.exists():
-        maven = shutil.which("mvn")
-        if not maven:
-            raise Missing(f"no mvn in PATH to bring {ARTIFACT}")
-        fetched = _cache() / f"fetched-{os.getpid()}"
-        command = [maven, "-q", "-B", "dependency:copy", f"-Dartifact={ARTIFACT}", f"-DoutputDirectory={fetched}"]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=_cache())
-        if done.returncode:
-            raise Missing(f"mvn did not bring {ARTIFACT}: {done.stdout[-300:]}")
-        (fetched / path.name).replace(path)
-        shutil.rmtree(fetched)
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != SHA256:
-        raise Missing(f"{path} has the sha256 {found}, and not {SHA256}")
-    return path
-
-
 def _compiled(java: Path, jar: Path) -> Path:
     source = hashlib.sha256(SOURCE.read_bytes() + str(java).encode()).hexdigest()[:16]
-    path = _cache() / f"validate-{source}"
+    path = cache_folder() / f"validate-{source}"
     if not path.exists():
-        made = _cache() / f"{path.name}-{os.getpid()}"
+        made = cache_folder() / f"{path.name}-{os.getpid()}"
         command = [java / "bin" / "javac", "-proc:none", "-nowarn", "-cp", str(jar), "-d", str(made), str(SOURCE)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr[-2000:]

@@ -18,6 +18,7 @@ from .datahub_server import ServerClasses, server_classes
 
 pytest.importorskip("datahub", reason="thinmesh[datahub] is not installed")
 
+pytestmark = pytest.mark.heavy
 classes = pytest.fixture(scope="module")(server_classes)
 
 HOSTILE = [

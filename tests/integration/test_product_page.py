@@ -17,6 +17,8 @@ import pytest
 
 from tests.unit.interface.web.test_hostile_text import shape
 
+from .java import needed
+from .jdbc import ask
 from .running import cli, cli_json, make_home, register, up
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>{{7*7}}\u202e مرحبا 😀"
@@ -205,23 +207,11 @@ def test_the_token_of_the_lines_for_jdbc_goes_to_this_server_alone(world):
         assert client.get(url, headers={"Range": "bytes=0-3"}).content[:4] == b"PAR1"
 
 
+@pytest.mark.heavy
 def test_the_lines_for_jdbc_work(world, tmp_path):
-    """The same statements by the same engine; only its extension for HTTP comes from elsewhere."""
-    code = (
-        "import duckdb, sys; duckdb.execute('INSTALL httpfs'); print(len(duckdb.execute(sys.stdin.read()).fetchall()))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        input=jdbc_lines(world).replace("YOUR_TOKEN", world.tokens["bob"]),
-        env={**os.environ, "HOME": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    if "Failed to download extension" in done.stderr:
-        pytest.skip("DuckDB's extension httpfs cannot be fetched here")
-    assert done.stdout == "4\n", done.stderr
+    with needed("The lines for JDBC"):
+        found = ask(jdbc_lines(world).replace("YOUR_TOKEN", world.tokens["bob"]), tmp_path)
+    assert len(found) == 4
 
 
 def test_what_columns_hold_comes_when_it_is_looked_at(world):
