@@ -28,8 +28,6 @@ from thinmesh.kernel.settings import Settings, load_settings
 from .datahub_products import PUBLISHED, RICH, changed, record, wide
 from .datahub_stand_in import StandIn
 
-pytest.importorskip("datahub", reason="thinmesh[datahub] is not installed")
-
 NAMES = Names()
 READ = "/openapi/v3/entity/dataset/batchGet"
 PRODUCT = NAMES.data_product("flights")

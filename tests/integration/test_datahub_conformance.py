@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from thinmesh.adapters.datahub.catalog import DataHubCatalog
 from thinmesh.adapters.datahub.server import Server
 from thinmesh.conformance.catalog import (
@@ -15,8 +13,6 @@ from thinmesh.conformance.catalog import (
 
 from .datahub_stand_in import StandIn
 from .test_catalogs import mesh
-
-pytest.importorskip("datahub", reason="thinmesh[datahub] is not installed")
 
 PREFIX = "urn:li:dataProduct:thinmesh."
 

@@ -15,8 +15,6 @@ from thinmesh.adapters.datahub.catalog import DataHubCatalog
 from thinmesh.adapters.datahub.names import Names
 from thinmesh.adapters.datahub.server import Server
 
-pytest.importorskip("datahub", reason="thinmesh[datahub] is not installed")
-
 NAMES = Names()
 HOUR = timedelta(hours=1)
 

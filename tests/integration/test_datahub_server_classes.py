@@ -16,8 +16,6 @@ from . import datahub_stand_in
 from .datahub_products import RICH, changed, record, wide
 from .datahub_server import ServerClasses, server_classes
 
-pytest.importorskip("datahub", reason="thinmesh[datahub] is not installed")
-
 pytestmark = pytest.mark.heavy
 classes = pytest.fixture(scope="module")(server_classes)
 

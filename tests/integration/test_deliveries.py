@@ -79,6 +79,19 @@ class World:
             self.follow()
 
 
+class Together(StandIn):
+    """The stand-in as a catalog that takes several products at once."""
+
+    def __init__(self, place):
+        super().__init__(place)
+        self.together = []
+
+    def put_several(self, records):
+        self.together.append([each.product.name for each in records])
+        for each in records:
+            self.put(each)
+
+
 @pytest.fixture
 def world(tmp_path, monkeypatch):
     world = World(tmp_path, monkeypatch)
@@ -255,22 +268,16 @@ def test_whatever_went_wrong_on_the_way_comes_right_when_it_is_over(world, fault
 
 
 @pytest.mark.parametrize("fault", ["refuse", "half", "break"])
-def test_one_that_is_told_with_others_and_fails_keeps_none_of_them_back(world, monkeypatch, fault):
-    together = []
-
-    def put_several(records):
-        together.append([each.product.name for each in records])
-        for each in records:
-            world.catalog.put(each)
-
-    monkeypatch.setattr(world.catalog, "put_several", put_several, raising=False)
+def test_one_that_is_told_with_others_and_fails_keeps_none_of_them_back(world, fault):
+    world.catalog = Together(world.place / "catalog")
+    world.begin()
     world.catalog.fault(fault, "p07")
     names = [f"p{number:02d}" for number in range(12)]
     for name in names:
         world.register(name)
     world.follow()
-    assert sorted(itertools.chain(*together)) == names
-    assert max(map(len, together)) == 5
+    assert sorted(itertools.chain(*world.catalog.together)) == names
+    assert max(map(len, world.catalog.together)) == 5
     states = {name: state for name, (state, _, _) in world.states().items()}
     assert states.pop("p07") == ("pending" if fault == "half" else "failed")
     assert set(states.values()) == {"done"}

@@ -2,6 +2,7 @@
 
 import string
 
+import duckdb
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -52,7 +53,6 @@ def test_the_names_that_the_contract_reserves_are_refused(name):
 
 
 def test_every_reserved_keyword_of_the_engine_is_reserved():
-    duckdb = pytest.importorskip("duckdb")
     rows = duckdb.sql("SELECT keyword_name FROM duckdb_keywords() WHERE keyword_category = 'reserved'").fetchall()
     assert {word for (word,) in rows} - RESERVED == set()
 

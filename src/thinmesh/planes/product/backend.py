@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -125,6 +125,7 @@ class OutsideCatalog(Protocol):
         """Say where the catalog does not show what `put` would make it show."""
 
 
+@runtime_checkable
 class TakesSeveral(OutsideCatalog, Protocol):
     """A catalog that can be told of several products for fewer requests."""
 

@@ -21,7 +21,7 @@ from thinmesh.kernel.database import Database, Transaction
 from thinmesh.kernel.errors import Internal, MeshError, Temporary
 from thinmesh.kernel.secrets import cleaned
 
-from .backend import DeliveryStore, OutsideCatalog
+from .backend import DeliveryStore, OutsideCatalog, TakesSeveral
 from .model import CatalogRecord, Delivery, Outage, Reconciled
 from .records import Records
 
@@ -183,7 +183,7 @@ class Deliveries:
         together: int = 1,
     ) -> dict[str, Delivery]:
         """Act on products, some at once and none twice, until the catalog is taken to fail; give what came of each."""
-        several: _Several | None = getattr(self._catalog, "put_several", None)
+        several = self._catalog.put_several if isinstance(self._catalog, TakesSeveral) else None
         size = 1 if several is None else together
         waiting, taking, outcomes = iter(names), threading.Lock(), {}
         if outage or self._is_silent(None):

@@ -23,8 +23,6 @@ from thinmesh.adapters.datahub.proposals import PATCH, TIMED, Proposal
 from thinmesh.kernel.contract import Column, Table
 from thinmesh.planes.product.model import CatalogRecord
 
-pytest.importorskip("datahub", reason="thinmesh[datahub] is not installed")
-
 GOLDEN = Path(__file__).with_name("flights.jsonl")
 NAMES = Names()
 # What JSON and the kernel let through: no NUL, no half of a pair.
