@@ -73,6 +73,15 @@ def test_a_closed_product_says_how_to_be_let_in(ben):
     assert "query" not in shown
 
 
+def test_what_is_wrong_on_stdin_is_named_as_a_file_is(mesh, tmp_path):
+    document = '{"name": "a",\n "access": 1}'
+    (tmp_path / "a.json").write_text(document)
+    file = cli("register", str(tmp_path / "a.json"), home=mesh[0])
+    piped = cli("register", "-", home=mesh[0], stdin=document)
+    assert "stdin:1:1" in piped.stderr
+    assert file.stderr.replace(str(tmp_path / "a.json"), "stdin") == piped.stderr
+
+
 def test_who_was_denied_reads_why(mesh, ben):
     asked = cli("request", "wages", "--purpose", "audit", "--for", "P7D", **ben).stdout
     assert "P7D" in asked

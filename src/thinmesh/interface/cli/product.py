@@ -19,6 +19,7 @@ _LIMIT = click.option("--limit", type=click.IntRange(1, 1000), help="At most so 
 _CURSOR = click.option("--cursor", help="`next` of the page before.")
 # As the server: what comes in one piece.
 _LARGEST = 8 << 20
+_STDIN = "stdin"  # as messages call it
 
 
 @command("register")
@@ -33,7 +34,8 @@ def register_command(door: Door, file: str, contract: str | None) -> None:
     if Path(file).is_dir():
         file = str(Path(file) / "product.json")
     document, beside = _document(file), _document(contract) if contract is not None else None
-    with door.session() as session, naming(file, ("product.json",)), naming(contract or file, ("contract.yaml",)):
+    first, second = (_STDIN if each == "-" else each for each in (file, contract or file))
+    with door.session() as session, naming(first, ("product.json",)), naming(second, ("contract.yaml",)):
         door.show(session.register(document, None, None, beside), lambda found: _registered(door, found))
 
 
