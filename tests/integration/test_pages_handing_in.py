@@ -79,6 +79,34 @@ def test_without_a_script_the_form_alone_makes_a_product(mesh):
     assert cli_json("show", "bare", home=home)["product"]["access"] == "request"
 
 
+@pytest.mark.parametrize("content", [CSV, b"", b"x" * (1 << 20)])
+def test_what_was_typed_beside_a_file_survives_the_end_of_a_session(mesh, content):
+    clients, home = mesh
+    token = cli_json("token", "new", "olga", home=home)["token"]
+    name = f"late_{len(content)}"
+    stranger = visitor(str(clients["olga"].base_url))
+    fields = {"name": name, "domain": "aviation", "description": "Two\nlines <b>", "owner": "sky", "access": "request"}
+    asked = stranger.post("/new", data=fields, files={"file": ("late.csv" if content else "", content)})
+    assert asked.status_code == 401
+    kept = {key: value.replace("&lt;", "<").replace("&gt;", ">") for key, value in hidden(asked.text).items()}
+    assert {key.removeprefix("typed."): value for key, value in kept.items() if key.startswith("typed.")} == fields
+    resumed = stranger.post("/sign-in", data={**kept, "token": token})
+    assert 'action="/new" enctype="multipart/form-data"' in resumed.text
+    assert 'type="file"' in resumed.text
+    assert re.findall(r'name="(\w+)" (?:rows|value)', resumed.text)[-5:] == list(fields)
+    assert stranger.post("/new", data=fields, files={"file": ("late.csv", CSV)}).status_code == 303
+    assert cli_json("show", name, home=home)["product"]["access"] == "request"
+
+
+def test_a_stranger_who_sends_much_is_asked_to_sign_in_and_fills_no_memory(mesh):
+    clients, _ = mesh
+    stranger = visitor(str(clients["olga"].base_url))
+    for typed, file in (("x" * (300 << 10), CSV), ("x", b"1\n" * (9 << 20))):
+        asked = stranger.post("/new", data={"description": typed}, files={"file": ("a.csv", file)})
+        assert asked.status_code == 401
+        assert "typed.description" not in asked.text
+
+
 def test_the_form_of_a_new_product_changes_none_that_is_there(mesh):
     clients, home = mesh
     fields = {"name": "shut", "domain": "aviation", "description": "Shut", "owner": "sky", "access": "request"}

@@ -39,6 +39,8 @@ _MAX_FILES = 1000
 _MAX_NAME = 200
 # What is typed beside the files of a form, all of it; each text counts with what names it.
 _MAX_TEXT = 4 << 20
+# What is passed over of a request whose files nobody takes, to find what was typed behind them.
+_PASSED_OVER = 16 << 20
 # What is held in memory before it is written, off the event loop.
 _BUFFER = 1 << 20
 # The database, the log and what runs need some of the disk to go on: so much, or a part of a small disk, is left alone.
@@ -72,6 +74,21 @@ async def uploads(
     finally:
         with CancelScope(shield=True):
             await run_in_threadpool(shutil.rmtree, folder, ignore_errors=True)
+
+
+async def texts_beside_files(request: Request, most: int) -> dict[str, str]:
+    """Read the texts of a multipart request, `most` bytes of them, and let its files go. Raises Malformed, TooLarge."""
+    if not 0 < _announced(request) <= _PASSED_OVER:
+        raise TooLarge("The request is too large to be read for its texts.")
+    texts: dict[str, str] = {}
+    try:
+        parser = MultipartParser(_boundary(request), _Form(None, texts, most).callbacks())
+        async for chunk in request.stream():
+            parser.write(chunk)
+        parser.finalize()
+    except (FormParserError, ClientDisconnect) as error:
+        raise Malformed("The multipart body cannot be read.", help=_HELP) from error
+    return texts
 
 
 async def in_turn(request: Request, caller: Principal, work: Callable[[Progress], Any]) -> Any:
@@ -242,11 +259,15 @@ async def _receive(request: Request, boundary: bytes, form: _Form, room: _Room) 
 
 
 class _Form:
-    """Collects what the parser reports. Callbacks run on the event loop and only buffer; `flush` writes."""
+    """Collects what the parser reports. Callbacks run on the event loop and only buffer; `flush` writes.
 
-    def __init__(self, folder: Path, texts: dict[str, str] | None) -> None:
+    Files go into `folder`, and are passed over without one.
+    """
+
+    def __init__(self, folder: Path | None, texts: dict[str, str] | None, most: int = _MAX_TEXT) -> None:
         self._folder = folder
         self.texts = texts
+        self._most = most
         self._text: tuple[str, bytearray] | None = None
         self._text_bytes = 0
         self._pending: list[tuple[int, bytes]] = []
@@ -308,6 +329,8 @@ class _Form:
             self._typed(len(disposition))
             self._text = (_field_name(disposition), bytearray())
             return
+        if self._folder is None:
+            return
         if name is None:
             raise Malformed("A part of the request has no file name.", help=_HELP)
         if len(self.uploads) >= _MAX_FILES:
@@ -322,13 +345,15 @@ class _Form:
             self._typed(end - start)
             self._text[1].extend(data[start:end])
             return
+        if self._folder is None:
+            return
         self._pending.append((len(self.uploads) - 1, data[start:end]))
         self.held += end - start
 
     def _typed(self, more: int) -> None:
         """Count what is held in memory. Raises TooLarge."""
         self._text_bytes += more
-        if self._text_bytes > _MAX_TEXT:
+        if self._text_bytes > self._most:
             raise TooLarge("More was typed than a form takes.", help="Use the command line for long texts.")
 
     def _part_end(self) -> None:

@@ -65,7 +65,7 @@ def routes(site: Site) -> list[Route]:
 
 def _ask(site: Site, request: Request, status: int = 200, **values: object) -> Response:
     return site.rendering.response(
-        request, "sign_in.html", status, **{"caller": None, "typed": {}, "told": "", **values}
+        request, "sign_in.html", status, **{"caller": None, "typed": {}, "told": "", "takes_files": False, **values}
     )
 
 
@@ -90,13 +90,16 @@ def _sign_in(site: Site, request: Request, form: Mapping[str, str]) -> Response:
     # Who has signed in by a provider in another tab goes on with that.
     token = token or request.cookies.get(session.cookie(secure=site.secure), "")
     typed = {name.removeprefix(TYPED): value for name, value in form.items() if name.startswith(TYPED)}
+    takes_files = "takes_files" in form
     try:
         caller = site.platform.identity.authenticate(token, "web")
     except NotSignedIn as error:
         site.rates.failed(request.scope, error)
-        return _ask(site, request, 401, next=next, typed=typed, told=error.detail)
+        return _ask(site, request, 401, next=next, typed=typed, told=error.detail, takes_files=takes_files)
     response: Response = RedirectResponse(next, 303)
     if typed:
-        response = site.rendering.response(request, "resume.html", caller=caller, next=next, typed=typed)
+        response = site.rendering.response(
+            request, "resume.html", caller=caller, next=next, typed=typed, takes_files=takes_files
+        )
     session.begin(response, token, secure=site.secure)
     return response

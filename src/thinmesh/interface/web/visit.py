@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from inspect import iscoroutinefunction
@@ -18,7 +19,7 @@ from starlette.routing import Route
 from thinmesh.interface.http.doorstep import request_id
 from thinmesh.interface.http.problems import again, problem_response
 from thinmesh.interface.http.rates import Rates
-from thinmesh.interface.http.uploads import in_turn, uploads
+from thinmesh.interface.http.uploads import in_turn, texts_beside_files, uploads
 from thinmesh.interface.platform import Platform
 from thinmesh.kernel.errors import Malformed, MeshError, NotSignedIn, TooLarge
 from thinmesh.kernel.policy import Principal
@@ -32,6 +33,7 @@ _FORM_BYTES = 4 << 20
 # What anybody may make us hold in memory: a long text typed in a session that has ended since, and little more.
 _STRANGERS_BYTES = 256 << 10
 _FIELDS = 500
+_FILES = "file"  # the field of files
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,12 +113,21 @@ class Site:
         response.headers.update(again(error))
         return response
 
-    def sign_in(self, request: Request, error: NotSignedIn, form: Mapping[str, str]) -> Response:
+    def sign_in(
+        self, request: Request, error: NotSignedIn, form: Mapping[str, str], *, takes_files: bool = False
+    ) -> Response:
         """Ask to sign in, and keep what was typed: it is sent again afterwards."""
         back = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         told = error.detail if session.cookie(secure=self.secure) in request.cookies else ""
         return self.rendering.response(
-            request, "sign_in.html", error.status, caller=None, next=back, typed=form, told=told
+            request,
+            "sign_in.html",
+            error.status,
+            caller=None,
+            next=back,
+            typed=form,
+            told=told,
+            takes_files=takes_files,
         )
 
 
@@ -136,10 +147,22 @@ def route(site: Site, page: Page) -> Route:
             if page.for_script:
                 return problem_response(error, request_id(request.scope))
             if isinstance(error, NotSignedIn):
-                return site.sign_in(request, error, form)
+                return await _asked_to_sign_in(site, page, request, error, form)
             return site.error(request, error, caller)
 
     return Route(page.path, answer, methods=list(page.methods))
+
+
+async def _asked_to_sign_in(
+    site: Site, page: Page, request: Request, error: NotSignedIn, form: Mapping[str, str]
+) -> Response:
+    if page.takes_files is None:
+        return site.sign_in(request, error, form)
+    # Files are chosen again; a form whose texts cannot be kept is still one to sign in for.
+    with suppress(MeshError):
+        texts = await texts_beside_files(request, _STRANGERS_BYTES)
+        form = {name: value for name, value in texts.items() if name != _FILES}  # a field where none was chosen
+    return site.sign_in(request, error, form, takes_files=True)
 
 
 async def _answered(page: Page, visit: Visit) -> Response:
