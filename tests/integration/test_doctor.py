@@ -90,6 +90,7 @@ def test_only_administrators_may_look(kept):
         "DELETE FROM publications WHERE product = 'orders' AND number = 2",
         "UPDATE product_history SET actor = 'nobody'",
         "DELETE FROM product_words",
+        "DELETE FROM product_names",
         "INSERT INTO product_tags VALUES ('secret', 'orders')",
     ],
 )

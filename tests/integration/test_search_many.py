@@ -5,6 +5,7 @@ import json
 import pytest
 
 from thinmesh.adapters.sql.index import SqlProductIndex
+from thinmesh.adapters.sql.schema import migrate
 from thinmesh.bootstrap import init_home, open_home
 from thinmesh.planes.product.model import Sought
 
@@ -20,22 +21,34 @@ PRODUCTS = {
 
 @pytest.fixture(scope="module")
 def platform(tmp_path_factory):
-    home = tmp_path_factory.mktemp("search") / "home"
+    yield from opened(tmp_path_factory.mktemp("search") / "home")
+
+
+@pytest.fixture
+def own(tmp_path):
+    yield from opened(tmp_path / "home")
+
+
+def opened(home):
     init_home(home)
     platform = open_home(home)
     caller = platform.identity.principal_of_home()
     platform.identity.create_team(caller, "shop", ["sales"])
     for name, description in PRODUCTS.items():
-        document = {"name": name, "domain": "sales", "description": description}
-        platform.products.register(caller, json.dumps(document).encode())
+        register(platform, name, description)
     yield platform
     platform.close()
 
 
-def names(platform, words, most, limit=100, offset=0):
+def register(platform, name, description):
+    document = {"name": name, "domain": "sales", "description": description}
+    platform.products.register(platform.identity.principal_of_home(), json.dumps(document).encode())
+
+
+def names(platform, words, most, limit=100, offset=0, **narrow):
     index = SqlProductIndex(lambda _: b"", most=most)
     with platform.database.read() as tx:
-        return [found["name"] for found in index.search(tx, Sought(words), limit, offset, None).items]
+        return [found["name"] for found in index.search(tx, Sought(words, **narrow), limit, offset, None).items]
 
 
 def test_few_are_ranked_and_many_have_the_names_first(platform):
@@ -43,6 +56,28 @@ def test_few_are_ranked_and_many_have_the_names_first(platform):
     many = names(platform, "order", 4)
     assert set(many[:2]) == {"orders", "order_lines"}
     assert many[2:] == ["gamma", "beta", "alpha"]
+
+
+@pytest.mark.parametrize("narrow", [{"domain": "sales"}, {"owner": "shop"}, {"access": "open"}])
+@pytest.mark.parametrize("most", [1, 4])
+def test_many_come_in_the_same_order_where_a_filter_keeps_them_all(platform, most, narrow):
+    assert names(platform, "order", most, **narrow) == names(platform, "order", most)
+
+
+def test_the_name_counts_of_a_product_that_changed_and_not_of_one_that_is_retired(own):
+    register(own, "orders", "Nothing else has this: quartz")
+    assert set(names(own, "order", 3)[:2]) == {"orders", "order_lines"}
+    own.products.retire(own.identity.principal_of_home(), "order_lines")
+    assert names(own, "order", 3) == ["orders", "gamma", "beta", "alpha"]
+
+
+def test_a_home_of_an_older_release_finds_by_names_as_a_new_one(own):
+    many = names(own, "order", 4)
+    with own.database.write() as tx:
+        tx.execute("DROP TABLE product_names")
+        tx.execute("UPDATE schema_versions SET version = 5 WHERE store = 'index'")
+    assert migrate(own.database) == ["index 6"]
+    assert names(own, "order", 4) == many
 
 
 def test_more_names_than_are_ranked_come_the_newest_first(platform):

@@ -82,8 +82,15 @@ INDEX_SEARCH_SCHEMA = (
     "DELETE FROM product_tags WHERE product IN (SELECT name FROM products WHERE status = 'retired')",
     "CREATE TABLE product_use (product TEXT PRIMARY KEY, weight REAL NOT NULL) WITHOUT ROWID",
 )
+# The words of names alone: where very many have the words, those with them in their name are found without the others.
+INDEX_NAMES_SCHEMA = (
+    """CREATE VIRTUAL TABLE product_names USING fts5 (
+        name, tokenize = "unicode61 remove_diacritics 2", prefix = '2 3', columnsize = 0)""",
+    "INSERT INTO product_names (rowid, name) SELECT rowid, name FROM product_words",
+)
 PROJECTION_TABLES = (
     "products product_tags product_inputs product_tables data_files publications product_history product_words"
+    " product_names"
 ).split()
 
 _SUMMARY = """SELECT p.name, p.domain, p.owner, p.access, p.status, p.version, p.description, p.tags,
@@ -452,12 +459,18 @@ def _apply_words(tx: Transaction, change: ProductChange, row: int, texts: dict[s
     """Let a product be found by its words; a retired one is not."""
     tx.execute("DELETE FROM product_words WHERE rowid = :id", {"id": row})
     if change.status == "retired":
+        tx.execute("DELETE FROM product_names WHERE rowid = :id", {"id": row})
         return
     texts["columns"] = _column_words(_records(tx, change.product))
     tx.execute(
         """INSERT INTO product_words (rowid, name, domain, owner, description, tags, columns, readme)
            VALUES (:id, :name, :domain, :owner, :description, :tags, :columns, :readme)""",
         {"id": row, **texts},
+    )
+    tx.execute(
+        """INSERT INTO product_names (rowid, name)
+           SELECT :id, :name WHERE NOT EXISTS (SELECT 1 FROM product_names WHERE rowid = :id)""",
+        {"id": row, "name": texts["name"]},
     )
     learn(tx, texts.values())
 

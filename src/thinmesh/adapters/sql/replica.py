@@ -31,6 +31,8 @@ _OF_PRODUCT = {
     "product_history": "SELECT product AS of_product, * FROM product_history ORDER BY product, sequence",
     "product_words": """SELECT COALESCE(p.name, '') AS of_product, w.* FROM product_words w
         LEFT JOIN products p ON p.rowid = w.rowid ORDER BY w.rowid""",
+    "product_names": """SELECT COALESCE(p.name, '') AS of_product, w.* FROM product_names w
+        LEFT JOIN products p ON p.rowid = w.rowid ORDER BY w.rowid""",
 }
 # What each table is to whoever reads the finding.
 _WORDS = {
@@ -40,6 +42,7 @@ _WORDS = {
     "data_files": "data files",
     "product_history": "history",
     "product_words": "search words",
+    "product_names": "search words of the name",
 }
 
 

@@ -17,7 +17,14 @@ from .deliveries import DELIVERIES_SCHEMA
 from .exchange import EXCHANGE_SCHEMA
 from .idempotency import IDEMPOTENCY_SCHEMA
 from .identity import IDENTITY_SCHEMA, VOUCHED_SCHEMA
-from .index import INDEX_ODPS_SCHEMA, INDEX_SCHEMA, INDEX_SEARCH_SCHEMA, INDEX_TAGS_SCHEMA, INPUTS_SCHEMA
+from .index import (
+    INDEX_NAMES_SCHEMA,
+    INDEX_ODPS_SCHEMA,
+    INDEX_SCHEMA,
+    INDEX_SEARCH_SCHEMA,
+    INDEX_TAGS_SCHEMA,
+    INPUTS_SCHEMA,
+)
 from .operations import OPERATIONS_SCHEMA
 from .pointers import POINTERS_SCHEMA
 from .statements import READS_SCHEMA, STATEMENTS_SCHEMA
@@ -32,6 +39,7 @@ STORES: Mapping[str, Steps] = {
         (3, INPUTS_SCHEMA),
         (4, INDEX_ODPS_SCHEMA),
         (5, INDEX_SEARCH_SCHEMA),
+        (6, INDEX_NAMES_SCHEMA),
     ),
     "warehouse": ((1, POINTERS_SCHEMA),),
     "deliveries": ((1, DELIVERIES_SCHEMA),),

@@ -21,7 +21,6 @@ _ROWS = "FROM json_each(:rows) CROSS JOIN products p ON p.rowid = value"
 # name, domain, owner, description, tags, columns, readme
 _RANK = "bm25(product_words, 8.0, 3.0, 3.0, 3.0, 2.0, 1.5, 0.2)"
 _COUNTED = 2_000  # matches that facets count
-_NAMED = 40_000  # products whose names are looked through for words that very many have
 _SHOWN = 20  # values of a facet
 _FEW = 50  # finds with all words; where there are less, those with some of the words are weighed beside them
 _WHOLE = 1.7  # what having all words is worth, without those of the README
@@ -186,6 +185,13 @@ class Search:
         return f"""SELECT w.rowid FROM product_words w CROSS JOIN products p ON p.rowid = w.rowid
             WHERE product_words MATCH :match AND {self._where}"""
 
+    def _matching_names(self, query: str) -> str:
+        """Write the statement that gives the rows with all of a query in their name."""
+        if self._sought.filtered:
+            return self._matching(f"name : ({query})")
+        self._values["match"] = query
+        return "SELECT w.rowid FROM product_names w WHERE product_names MATCH :match AND w.rowid <= :top"
+
     def _ranked(self, query: _Query, strict: Sequence[int]) -> list[int]:
         """Order rows by how well the words fit, and a little by use. Words that very many have tell nothing."""
         if not query.terms:
@@ -264,22 +270,9 @@ class Search:
         return shown
 
     def _named(self, query: _Query) -> list[int]:
-        """Give rows with the words in their name, unless they are too many as well.
-
-        Beyond some number of products, of the oldest those alone whose name begins with the words.
-        """
-        whole = "_".join(query.words)
-        rows = self._tx.all(
-            f"""SELECT p.rowid AS id FROM products p WHERE p.name >= :whole AND p.name < :whole || :last
-                AND {self._where} LIMIT {self._most + 1}""",
-            {**self._values, "whole": whole, "last": "\U0010ffff"},
-        )
-        found = self._tx.all(
-            f"""{self._matching(f"name : ({query.all})")} AND w.rowid > :top - {_NAMED} LIMIT {self._most + 1}""",
-            self._values,
-        )
-        named = {row["id"] for row in rows} | {row["rowid"] for row in found}
-        return self._by_length(list(named)) if len(named) <= self._most else []
+        """Give rows with the words in their name, the shortest first, unless they are too many as well."""
+        rows = self._tx.all(f"{self._matching_names(query.all)} LIMIT {self._most + 1}", self._values)
+        return self._by_length([row["rowid"] for row in rows]) if len(rows) <= self._most else []
 
     def _newest(self, query: _Query, without: Sequence[int], limit: int, offset: int) -> list[dict[str, Any]]:
         rows = self._tx.all(
