@@ -20,7 +20,8 @@ from .orders import COLUMNS, SQL_TYPES, descriptor, engine, write_orders
 def ours(rows: int, rounds: int, key: list[str], folder: Path) -> Iterator[Work]:
     """Publish to a home that is being served, with all that follows a publication there, and ask for the result."""
     from thinmesh.bootstrap import init_home, open_home
-    from thinmesh.planes.product.model import Upload, no_progress
+    from thinmesh.kernel.progress import no_progress
+    from thinmesh.planes.product.model import Upload
 
     init_home(folder / "home")
     platform = open_home(folder / "home", mode="serve")

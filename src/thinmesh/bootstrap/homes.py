@@ -21,8 +21,9 @@ from .platform import Platform
 from .sandbox import QuerySandbox
 
 if TYPE_CHECKING:
+    from thinmesh.kernel.progress import Progress
     from thinmesh.planes.operations.model import Restored
-    from thinmesh.planes.product.model import Checked, Progress, Upload
+    from thinmesh.planes.product.model import Checked, Upload
 
 
 @dataclass(frozen=True, slots=True)

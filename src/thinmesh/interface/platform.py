@@ -11,11 +11,12 @@ if TYPE_CHECKING:
     from thinmesh.kernel.idempotency import ReplyStore
     from thinmesh.kernel.identity import Identity
     from thinmesh.kernel.policy import Policy, Principal
+    from thinmesh.kernel.progress import Progress
     from thinmesh.kernel.vouching import Provider
     from thinmesh.planes.exchange.operations import Exchange
     from thinmesh.planes.operations.operations import Operations
     from thinmesh.planes.product.catalogs import Catalogs
-    from thinmesh.planes.product.model import Progress, Upload
+    from thinmesh.planes.product.model import Upload
     from thinmesh.planes.product.operations import Products
     from thinmesh.planes.query.operations import Queries
 

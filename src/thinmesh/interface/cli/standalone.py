@@ -11,7 +11,8 @@ from thinmesh.interface.documents import document
 from thinmesh.interface.platform import bootstrap
 from thinmesh.kernel.documents import bare_contract
 from thinmesh.kernel.errors import Malformed
-from thinmesh.planes.product.model import Progress, Upload
+from thinmesh.kernel.progress import Progress
+from thinmesh.planes.product.model import Upload
 
 
 def check_files(contract: Path, files: Sequence[str], progress: Progress) -> Any:

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 from thinmesh.interface.documents import document
 from thinmesh.interface.platform import Platform, bootstrap
 from thinmesh.kernel.policy import Principal
-from thinmesh.planes.product.model import Progress, Sought, Upload, no_progress
+from thinmesh.kernel.progress import Progress, no_progress
 
 from .files import FilePart
 
 if TYPE_CHECKING:
+    from thinmesh.planes.product.model import Upload
     from thinmesh.planes.query.execution import Execution
 
     from .session import Document
@@ -168,6 +169,8 @@ class LocalSession:
         cursor: str | None = None,
     ) -> Document:
         """Search products."""
+        from thinmesh.planes.product.model import Sought
+
         with self._reading() as (platform, caller):
             return _document(platform.products.search(caller, Sought(words, domain, owner, tag), limit, cursor))
 
@@ -321,4 +324,6 @@ def _document(result: Any) -> Document:
 
 
 def _uploads(files: Sequence[FilePart]) -> tuple[Upload, ...]:
+    from thinmesh.planes.product.model import Upload
+
     return tuple(Upload(file.name, file.path) for file in files)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from thinmesh.kernel.errors import Internal, Malformed, MeshError, Unsupported
-from thinmesh.planes.product.model import no_progress
+from thinmesh.kernel.progress import no_progress
 
 from .discovery import Target, discover
 from .files import FilePart, parts_of, whole_file

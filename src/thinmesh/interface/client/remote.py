@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from thinmesh.kernel.errors import Refused
-from thinmesh.planes.product.model import Progress, no_progress
+from thinmesh.kernel.progress import Progress, no_progress
 from thinmesh.planes.query.model import FORMATS
 
 from .files import FilePart, whole_file

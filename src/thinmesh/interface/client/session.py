@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from thinmesh.planes.product.model import Progress
+from thinmesh.kernel.progress import Progress
 
 from .files import FilePart
 

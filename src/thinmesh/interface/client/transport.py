@@ -20,7 +20,7 @@ from urllib.parse import urlencode, urlsplit
 
 from thinmesh.interface.sockets import peer_user
 from thinmesh.kernel.errors import Malformed, MeshError, NotSignedIn, Temporary
-from thinmesh.planes.product.model import Progress, no_progress
+from thinmesh.kernel.progress import Progress, no_progress
 
 from .files import FilePart
 from .problems import error_of

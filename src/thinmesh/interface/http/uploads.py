@@ -27,7 +27,8 @@ from starlette.requests import ClientDisconnect
 from thinmesh.interface.platform import Platform
 from thinmesh.kernel.errors import Malformed, Temporary, TooLarge, TooManyRequests, Unsupported
 from thinmesh.kernel.policy import Principal
-from thinmesh.planes.product.model import Progress, Upload
+from thinmesh.kernel.progress import Progress
+from thinmesh.planes.product.model import Upload
 
 from .body import require_plain
 from .statements import in_thread

@@ -23,7 +23,8 @@ from thinmesh.interface.http.uploads import in_turn, texts_beside_files, uploads
 from thinmesh.interface.platform import Platform
 from thinmesh.kernel.errors import Malformed, MeshError, NotSignedIn, TooLarge
 from thinmesh.kernel.policy import Principal
-from thinmesh.planes.product.model import Progress, Upload, no_progress
+from thinmesh.kernel.progress import Progress, no_progress
+from thinmesh.planes.product.model import Upload
 
 from . import session
 from .rendering import Rendering

@@ -15,9 +15,10 @@ from thinmesh.kernel.database import Database, Transaction
 from thinmesh.kernel.ledger import Entry, Index, Ledger
 from thinmesh.kernel.policy import Policy
 from thinmesh.kernel.product import DataFile, Product
+from thinmesh.kernel.progress import Progress
 from thinmesh.kernel.repository import DataRepository
 
-from .model import BackupRecord, Measure, Progress, Rebuild, StatementCounts
+from .model import BackupRecord, Measure, Rebuild, StatementCounts
 
 
 class Layout(Protocol):

@@ -15,9 +15,10 @@ from typing import Any
 
 from thinmesh.kernel.clock import text_of_time
 from thinmesh.kernel.errors import Internal
+from thinmesh.kernel.progress import Progress
 
 from .backend import ArchiveWriter, Backends, Tools
-from .model import BackedUp, BackupRecord, Progress
+from .model import BackedUp, BackupRecord
 from .projections import require_on_log, work_folder
 from .reading import LogFacts, read_log
 from .superseded import KEPT

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from itertools import islice
 
 from thinmesh.kernel.errors import Internal, MeshError
+from thinmesh.kernel.progress import Progress
 
 from .backend import Backends, Projection, Tools
 from .checks import BY_THE_LOG, CHECKS
 from .checks.scene import Check, Scene
-from .model import BROKEN, OK, WARNING, Diagnosis, Finding, Progress
+from .model import BROKEN, OK, WARNING, Diagnosis, Finding
 
 _MOST = 20  # findings of one invariant that are told one by one
 

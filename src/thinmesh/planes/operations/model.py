@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-# Told what is being done, how much of it is done, and of how much (0: not known).
-Progress = Callable[[str, int, int], None]
-
 OK, WARNING, BROKEN = "ok", "warning", "broken"
-
-
-def no_progress(what: str, done: int, total: int) -> None:
-    """Tell nobody."""
 
 
 @dataclass(frozen=True, slots=True)

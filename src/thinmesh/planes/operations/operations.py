@@ -12,12 +12,13 @@ from thinmesh.kernel.errors import NotFound, Temporary
 from thinmesh.kernel.names import nearest
 from thinmesh.kernel.page import Page
 from thinmesh.kernel.policy import Action, Principal
+from thinmesh.kernel.progress import Progress, no_progress
 
 from .backend import Backends, Projection, Tools
 from .backup import back_up
 from .doctor import diagnose
 from .metrics import measure, newest_sequence, projection_states
-from .model import BackedUp, BackupRecord, Diagnosis, Progress, Rebuilt, Status, no_progress
+from .model import BackedUp, BackupRecord, Diagnosis, Rebuilt, Status
 from .projections import projections_of
 
 # Other words for a projection, by which people look for it.

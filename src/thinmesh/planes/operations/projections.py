@@ -17,9 +17,10 @@ from thinmesh.kernel.database import Transaction
 from thinmesh.kernel.errors import MeshError
 from thinmesh.kernel.ledger import Entry
 from thinmesh.kernel.product import DataFile, Product
+from thinmesh.kernel.progress import Progress
 
 from .backend import Backends, OutsideCatalogs, Projection, Tools, Warehouse
-from .model import Progress, Rebuild
+from .model import Rebuild
 
 _MOST = 100  # failures that are named
 _ENTRIES = "entries of the log"

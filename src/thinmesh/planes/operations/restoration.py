@@ -16,10 +16,11 @@ from typing import Any
 
 from thinmesh.kernel.durability import sync
 from thinmesh.kernel.errors import Internal, Refused, Temporary
+from thinmesh.kernel.progress import Progress, no_progress
 
 from .backend import Archives, Member, Repositories
 from .backup import FORMAT, HEAD, MANIFEST
-from .model import Progress, Restored, no_progress
+from .model import Restored
 
 # The only places that a backup may fill; every other name is refused, whatever it tries.
 _PLACES = re.compile(

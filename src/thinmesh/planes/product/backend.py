@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from thinmesh.kernel.ledger import Ledger
     from thinmesh.kernel.policy import Policy, Principal, ProductFacts
     from thinmesh.kernel.product import DataFile, Product
+    from thinmesh.kernel.progress import Progress
     from thinmesh.kernel.repository import DataRepository
     from thinmesh.kernel.table_records import TableRecord
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
         Delivery,
         Found,
         Outage,
-        Progress,
         Snapshot,
         Sought,
         StagedFile,

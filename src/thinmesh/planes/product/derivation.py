@@ -8,9 +8,10 @@ from pathlib import Path
 from thinmesh.kernel.contract import Column, Table
 from thinmesh.kernel.errors import Internal
 from thinmesh.kernel.product import DataFile, Product
+from thinmesh.kernel.progress import no_progress
 
 from .backend import Backends
-from .model import CheckJob, TableInput, Upload, no_progress
+from .model import CheckJob, TableInput, Upload
 
 
 class Derivation:

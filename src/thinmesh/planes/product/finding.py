@@ -6,7 +6,7 @@ from thinmesh.kernel.database import Transaction
 from thinmesh.kernel.errors import NotFound, Retired
 from thinmesh.kernel.names import nearest
 from thinmesh.kernel.policy import ProductFacts
-from thinmesh.kernel.product import Product
+from thinmesh.kernel.product import Product, TableState
 
 from .backend import Backends
 
@@ -29,6 +29,16 @@ def live_facts(backends: Backends, tx: Transaction, name: str) -> ProductFacts:
     if found["status"] == "retired":
         raise _retired(found["name"], found["changed"], found["successor"])
     return ProductFacts(found["name"], found["domain"], found["owner"], found["access"], found["status"])
+
+
+def state_of(product: Product, table: str) -> TableState:
+    """Find a table of a product. Raises NotFound with the nearest name."""
+    state = product.tables.get(table)
+    if state is None:
+        near = nearest(table, product.tables)
+        help = f"Did you mean {near}?" if near else f"Its tables: {', '.join(product.tables) or 'none yet'}."
+        raise NotFound(f"{product.name} has no table {table[:80]}.", help=help)
+    return state
 
 
 def unknown(backends: Backends, tx: Transaction, name: str) -> NotFound:

@@ -15,11 +15,12 @@ from thinmesh.kernel.errors import Violation
 from thinmesh.kernel.ledger import TableLoad
 from thinmesh.kernel.policy import Action, Principal
 from thinmesh.kernel.product import DataFile, Product, TableState
+from thinmesh.kernel.progress import Progress
 from thinmesh.kernel.repository import StagedObject
 
 from .backend import Backends
 from .finding import facts
-from .model import CheckedTable, CheckJob, CheckResult, Progress, Snapshot, StagedFile, TableInput, Upload
+from .model import CheckedTable, CheckJob, CheckResult, Snapshot, StagedFile, TableInput, Upload
 from .quality import has_sql, measured
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,13 +11,6 @@ from thinmesh.kernel.contract import Table
 from thinmesh.kernel.errors import Violation
 from thinmesh.kernel.page import Page
 from thinmesh.kernel.product import Product
-
-# Told what is being done, how much of it is done, and of how much (0: not known). Bytes.
-Progress = Callable[[str, int, int], None]
-
-
-def no_progress(what: str, done: int, total: int) -> None:
-    """Tell nobody."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,11 +15,12 @@ from thinmesh.kernel.ledger import Draft, ProductChange, TableLoad, Unfinished
 from thinmesh.kernel.names import nearest
 from thinmesh.kernel.policy import Action, Principal
 from thinmesh.kernel.product import Product, TableState
+from thinmesh.kernel.progress import Progress
 
 from .backend import Backends
 from .finding import facts, live_product
 from .loading import Prepared, Source, TableChange, discard, prepare, rehearse
-from .model import CheckedTable, CheckJob, CheckResult, Progress, TableInput, Upload
+from .model import CheckedTable, CheckJob, CheckResult, TableInput, Upload
 from .registration import ATTEMPTS, Stale, actor_of, audited, refused, signature_of
 from .sources import by_table, csv_paths, digest, fits_git
 

@@ -17,6 +17,7 @@ from thinmesh.kernel.errors import Conflict, MeshError, NotAllowed, Refused, Tem
 from thinmesh.kernel.ledger import Draft, ProductChange, Unfinished
 from thinmesh.kernel.policy import Action, Principal
 from thinmesh.kernel.product import Descriptor, Product
+from thinmesh.kernel.progress import Progress, no_progress
 from thinmesh.kernel.repository import DataRepository, File
 
 from .backend import Backends
@@ -24,7 +25,7 @@ from .consumers import for_whom
 from .evolution import Evolution, evolve
 from .finding import facts
 from .loading import Prepared, Source, TableChange, discard, prepare, scratch_folder
-from .model import Progress, Upload, no_progress
+from .model import Upload
 from .push import MAIN, Landing, Push, PushContext, PushedChange, Say
 from .push_merge import clashes, merged, news
 from .push_placement import DOCUMENTS, misplaced, smuggled, table_of

@@ -10,9 +10,8 @@ from thinmesh.kernel.product import Product
 from thinmesh.kernel.table_records import TableRecord
 
 from .backend import Backends
-from .finding import facts, live_facts, live_product, unknown
+from .finding import facts, live_facts, live_product, state_of, unknown
 from .model import Snapshot
-from .operations import state_of
 
 # Tables and files of a statement's products that it does not name, counted together.
 _MOST_OTHERS = 64

@@ -22,6 +22,7 @@ from thinmesh.kernel.errors import Conflict, NotAllowed, Refused, Temporary, Vio
 from thinmesh.kernel.ledger import Actor, Draft, ProductChange, Unfinished
 from thinmesh.kernel.policy import Action, Principal, ProductFacts
 from thinmesh.kernel.product import Descriptor, Product
+from thinmesh.kernel.progress import no_progress
 from thinmesh.kernel.repository import Signature
 
 from .backend import Backends
@@ -29,7 +30,6 @@ from .consumers import for_whom
 from .evolution import Evolution, accepted, evolve
 from .finding import facts, live_product, retired, unknown
 from .loading import Prepared, TableChange, discard, prepare, scratch_folder
-from .model import no_progress
 
 # How often a change is judged again when others got in between; each round saw newer state.
 ATTEMPTS = 8

@@ -12,12 +12,13 @@ from thinmesh.kernel.contract import with_ids
 from thinmesh.kernel.documents import bare_contract
 from thinmesh.kernel.errors import Violation
 from thinmesh.kernel.names import nearest
+from thinmesh.kernel.progress import Progress
 
 from .backend import Checker, Sandbox
-from .model import Checked, CheckJob, CheckResult, Progress, Snapshot, TableInput, Upload
-from .operations import checked
+from .model import Checked, CheckJob, CheckResult, Snapshot, TableInput, Upload
 from .quality import has_sql, measured
 from .sources import by_table
+from .views import checked
 
 
 def check(

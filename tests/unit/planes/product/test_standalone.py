@@ -9,7 +9,8 @@ import pytest
 from thinmesh.bootstrap import check_standalone
 from thinmesh.interface.cli.standalone import check_files
 from thinmesh.kernel.errors import Refused
-from thinmesh.planes.product.model import Upload, no_progress
+from thinmesh.kernel.progress import no_progress
+from thinmesh.planes.product.model import Upload
 from thinmesh.planes.product.sources import by_table
 
 # Neither `domain` nor `description`: ODCS asks for none.

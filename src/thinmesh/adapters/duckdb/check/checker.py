@@ -10,7 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from thinmesh.kernel.contract import Table, with_ids
-from thinmesh.planes.product.model import CheckJob, CheckResult, Progress, TableInput, Upload, no_progress
+from thinmesh.kernel.progress import Progress, no_progress
+from thinmesh.planes.product.model import CheckJob, CheckResult, TableInput, Upload
 
 from .connection import Connections, temporary_faults
 from .course import Check

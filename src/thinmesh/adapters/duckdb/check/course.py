@@ -10,15 +10,8 @@ from pathlib import Path
 
 from thinmesh.kernel.contract import Column, Table
 from thinmesh.kernel.errors import Violation
-from thinmesh.planes.product.model import (
-    CheckedTable,
-    CheckJob,
-    CheckResult,
-    Progress,
-    StagedFile,
-    TableInput,
-    Upload,
-)
+from thinmesh.kernel.progress import Progress
+from thinmesh.planes.product.model import CheckedTable, CheckJob, CheckResult, StagedFile, TableInput, Upload
 
 from .connection import Connection
 from .csv_source import CsvSource

@@ -9,7 +9,8 @@ import numpy
 
 from thinmesh.kernel.contract import Column, Table
 from thinmesh.kernel.errors import Example, Violation
-from thinmesh.planes.product.model import Progress, Upload
+from thinmesh.kernel.progress import Progress
+from thinmesh.planes.product.model import Upload
 from thinmesh.planes.product.push_messages import quoted
 
 from . import lexical, rules

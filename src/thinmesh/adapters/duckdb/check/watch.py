@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import duckdb
 
 from thinmesh.kernel.errors import Temporary
-from thinmesh.planes.product.model import Progress
+from thinmesh.kernel.progress import Progress
 
 from .connection import Connection
 

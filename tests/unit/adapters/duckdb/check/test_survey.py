@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from thinmesh.adapters.duckdb.check import survey
 from thinmesh.adapters.duckdb.check.csv_source import CsvSource
 from thinmesh.adapters.duckdb.check.scan import Unreadable
-from thinmesh.planes.product.model import Upload, no_progress
+from thinmesh.kernel.progress import no_progress
+from thinmesh.planes.product.model import Upload
 
 VALUES = [
     *("0", "1", "-0", "-1", "01", "+1", "1_0", " 1", "9" * 18, "9" * 19, "1.5", ".5", "1e3", "1E3", "0x1F", "٣"),
