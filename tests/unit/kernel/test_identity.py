@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from thinmesh.adapters.sql.audit import SqlAuditStore
 from thinmesh.adapters.sql.identity import SqlIdentityStore
-from thinmesh.adapters.sql.index import INDEX_SCHEMA
+from thinmesh.adapters.sql.index_schema import INDEX_SCHEMA
 from thinmesh.adapters.sql.schema import STORES, migrate
 from thinmesh.adapters.sql.sqlite import SqliteDatabase
 from thinmesh.kernel.audit import Audit

@@ -1,7 +1,4 @@
-"""The index of products: a projection of the log into SQL tables, written in the ledger's own transaction.
-
-Longer than other modules: what writes the tables and what reads them are one projection, and change together.
-"""
+"""The index of products: a projection of the log into SQL tables, written in the ledger's own transaction."""
 
 from __future__ import annotations
 
@@ -15,83 +12,10 @@ from thinmesh.kernel.events import Event, EventFeed
 from thinmesh.kernel.policy import ProductFacts
 from thinmesh.kernel.product import DataFile, Descriptor, Product, TableState
 
-from .spelling import SPELLING_FILL, SPELLING_SCHEMA, learn
-
 if TYPE_CHECKING:
-    from thinmesh.kernel.ledger import Entry, ProductChange, TableLoad
+    from thinmesh.kernel.ledger import Entry, ProductChange
     from thinmesh.kernel.table_records import TableRecord
     from thinmesh.planes.product.model import Found, Sought
-
-INDEX_SCHEMA = (
-    """CREATE TABLE products (
-        name TEXT PRIMARY KEY, domain TEXT NOT NULL, owner TEXT NOT NULL, access TEXT NOT NULL, status TEXT NOT NULL,
-        version TEXT NOT NULL, description TEXT NOT NULL, tags TEXT NOT NULL, document BLOB NOT NULL, odcs BLOB,
-        readme TEXT NOT NULL, registered TEXT NOT NULL, changed TEXT NOT NULL, publication TEXT, published TEXT,
-        publications INTEGER NOT NULL DEFAULT 0, successor TEXT, etag TEXT NOT NULL, sequence INTEGER NOT NULL)""",
-    "CREATE INDEX products_by_domain ON products (domain, name)",
-    "CREATE INDEX products_by_owner ON products (owner, name)",
-    "CREATE INDEX products_by_owner_of_domain ON products (domain, owner)",
-    """CREATE TABLE product_tags (tag TEXT NOT NULL, product TEXT NOT NULL, PRIMARY KEY (tag, product))""",
-    """CREATE TABLE product_tables (
-        product TEXT NOT NULL, name TEXT NOT NULL, position INTEGER NOT NULL, record TEXT NOT NULL, publication TEXT,
-        in_git INTEGER NOT NULL DEFAULT 0, shared INTEGER NOT NULL DEFAULT 0, file_count INTEGER NOT NULL DEFAULT 0,
-        PRIMARY KEY (product, name))""",
-    """CREATE TABLE data_files (
-        product TEXT NOT NULL, table_name TEXT NOT NULL, position INTEGER NOT NULL, path TEXT NOT NULL,
-        sha256 TEXT NOT NULL, row_count INTEGER NOT NULL, bytes INTEGER NOT NULL, content TEXT NOT NULL, source TEXT,
-        PRIMARY KEY (product, table_name, position))""",
-    """CREATE TABLE publications (
-        product TEXT NOT NULL, number INTEGER NOT NULL, at TEXT NOT NULL, actor TEXT NOT NULL, door TEXT NOT NULL,
-        tables TEXT NOT NULL, quality TEXT NOT NULL, sequence INTEGER NOT NULL, PRIMARY KEY (product, number))""",
-    """CREATE TABLE product_history (
-        product TEXT NOT NULL, sequence INTEGER NOT NULL, at TEXT NOT NULL, event TEXT NOT NULL, actor TEXT NOT NULL,
-        door TEXT NOT NULL, commit_id TEXT NOT NULL, publication TEXT, details TEXT NOT NULL,
-        described INTEGER NOT NULL, PRIMARY KEY (product, sequence))""",
-    "CREATE INDEX product_history_described ON product_history (described, sequence)",
-    """CREATE TABLE cursors (projection TEXT PRIMARY KEY, entry TEXT NOT NULL, sequence INTEGER NOT NULL)""",
-    """CREATE VIRTUAL TABLE product_words USING fts5 (
-        name, domain, owner, description, tags, columns, readme, tokenize = "unicode61 remove_diacritics 2",
-        prefix = '2 3')""",
-)
-# A changed product's tags go by its name: without it, each change read the tags of all.
-INDEX_TAGS_SCHEMA = ("CREATE INDEX product_tags_by_product ON product_tags (product)",)
-# What products are made from, by product and by input; `named` is the input as written (`product` or `product.table`).
-# The log tells of it, and of what changed in each contract: what was projected before is projected again.
-INPUTS_SCHEMA = (
-    """CREATE TABLE product_inputs (
-        product TEXT NOT NULL, position INTEGER NOT NULL, input TEXT NOT NULL, named TEXT NOT NULL,
-        PRIMARY KEY (product, position))""",
-    "CREATE INDEX product_inputs_by_input ON product_inputs (input, product)",
-    "DELETE FROM products",
-    "DELETE FROM product_tags",
-    "DELETE FROM product_tables",
-    "DELETE FROM data_files",
-    "DELETE FROM publications",
-    "DELETE FROM product_history",
-    "DELETE FROM product_words",
-    "DELETE FROM cursors WHERE projection = 'index'",
-)
-# The author's ODPS product.
-INDEX_ODPS_SCHEMA = ("ALTER TABLE products ADD COLUMN odps BLOB",)
-# What finding needs besides the words: how they are spelled, what the finds are counted by, how much they are read.
-INDEX_SEARCH_SCHEMA = (
-    *SPELLING_SCHEMA,
-    *SPELLING_FILL,
-    "CREATE INDEX products_by_facets ON products (domain, owner, access, status)",
-    "DROP INDEX products_by_owner_of_domain",
-    "DELETE FROM product_tags WHERE product IN (SELECT name FROM products WHERE status = 'retired')",
-    "CREATE TABLE product_use (product TEXT PRIMARY KEY, weight REAL NOT NULL) WITHOUT ROWID",
-)
-# The words of names alone: where very many have the words, those with them in their name are found without the others.
-INDEX_NAMES_SCHEMA = (
-    """CREATE VIRTUAL TABLE product_names USING fts5 (
-        name, tokenize = "unicode61 remove_diacritics 2", prefix = '2 3', columnsize = 0)""",
-    "INSERT INTO product_names (rowid, name) SELECT rowid, name FROM product_words",
-)
-PROJECTION_TABLES = (
-    "products product_tags product_inputs product_tables data_files publications product_history product_words"
-    " product_names"
-).split()
 
 _SUMMARY = """SELECT p.name, p.domain, p.owner, p.access, p.status, p.version, p.description, p.tags,
     p.publication, p.published, p.changed FROM products p"""
@@ -130,13 +54,11 @@ class SqlProductIndex:
 
     def apply(self, tx: Transaction, entry: Entry) -> None:
         """Apply one entry."""
+        # Commands that only look load nothing of it.
+        from .indexing import apply_change
+
         for change in entry.changes:
-            row, texts, differences = self._apply_product(tx, entry, change)
-            differences += _table_differences(tx, change)
-            _apply_tables(tx, change)
-            _apply_loads(tx, entry, change)
-            _apply_history(tx, entry, change, differences)
-            _apply_words(tx, change, row, texts)
+            apply_change(tx, entry, change, self._read)
         self.tell(tx, entry)
 
     def tell(self, tx: Transaction, entry: Entry) -> None:
@@ -147,73 +69,11 @@ class SqlProductIndex:
 
     def clear(self, tx: Transaction) -> None:
         """Forget everything, to be built again from the log."""
+        from .index_schema import PROJECTION_TABLES
+
         for table in (*PROJECTION_TABLES, "product_spellings"):
             tx.execute(f"DELETE FROM {table}")
         tx.execute("DELETE FROM cursors WHERE projection = :p", {"p": self.name})
-
-    def _apply_product(
-        self, tx: Transaction, entry: Entry, change: ProductChange
-    ) -> tuple[int, dict[str, str], list[dict[str, Any]]]:
-        """Write the product's own row; give its number, its words, and what its history tells is different."""
-        from thinmesh.kernel.documents import canonical, stored_descriptor
-
-        odcs = self._read(change.odcs) if change.odcs else None
-        document = self._read(change.document) if change.document else canonical(change.described or {})
-        odps = self._read(change.odps) if change.odps else None
-        descriptor = stored_descriptor(document, odcs=odcs, odps=odps)
-        readme = self._read(change.readme).decode("utf-8", "replace") if change.readme else ""
-        described = change.event != "published"
-        differences = []
-        if described and change.event != "registered":
-            differences = _differences(tx, change, descriptor, readme)
-        row = tx.one(
-            """INSERT INTO products (name, domain, owner, access, status, version, description, tags, document, odcs,
-                 odps, readme, registered, changed, successor, etag, sequence)
-               VALUES (:name, :domain, :owner, :access, :status, :version, :description, :tags, :document, :odcs,
-                 :odps, :readme, :at, :at, :successor, :etag, :sequence)
-               ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, access = excluded.access,
-                 status = excluded.status, version = excluded.version, description = excluded.description,
-                 tags = excluded.tags, document = excluded.document, odcs = excluded.odcs, odps = excluded.odps,
-                 readme = excluded.readme,
-                 changed = CASE WHEN :described THEN excluded.changed ELSE products.changed END,
-                 successor = excluded.successor, sequence = excluded.sequence,
-                 etag = CASE WHEN :described THEN excluded.etag ELSE products.etag END
-               RETURNING rowid""",
-            {
-                "name": change.product,
-                "domain": change.domain,
-                "owner": change.owner,
-                "access": change.access,
-                "status": change.status,
-                "version": change.version,
-                "description": descriptor.description,
-                "tags": json.dumps(list(descriptor.tags)),
-                "document": document,
-                "odcs": odcs,
-                "odps": odps,
-                "readme": readme,
-                "at": entry.at,
-                "successor": change.successor,
-                "etag": f"e{entry.sequence}",
-                "sequence": entry.sequence,
-                "described": int(described),
-            },
-        )
-        tx.execute("DELETE FROM product_tags WHERE product = :p", {"p": change.product})
-        present = descriptor.tags if change.status != "retired" else ()
-        tags = [{"tag": tag, "p": change.product} for tag in dict.fromkeys(present)]
-        tx.execute_many("INSERT INTO product_tags (tag, product) VALUES (:tag, :p)", tags)
-        if described:
-            _apply_inputs(tx, change.product, descriptor.inputs)
-        texts = {
-            "name": change.product,
-            "domain": change.domain,
-            "owner": change.owner,
-            "description": descriptor.description,
-            "tags": " ".join(descriptor.tags),
-            "readme": readme[:20_000],
-        }
-        return row["rowid"] if row else 0, texts, differences
 
     # What readers call ----------------------------------------------------------------------------------------
 
@@ -455,148 +315,6 @@ class SqlProductIndex:
         )
 
 
-def _apply_words(tx: Transaction, change: ProductChange, row: int, texts: dict[str, str]) -> None:
-    """Let a product be found by its words; a retired one is not."""
-    tx.execute("DELETE FROM product_words WHERE rowid = :id", {"id": row})
-    if change.status == "retired":
-        tx.execute("DELETE FROM product_names WHERE rowid = :id", {"id": row})
-        return
-    texts["columns"] = _column_words(_records(tx, change.product))
-    tx.execute(
-        """INSERT INTO product_words (rowid, name, domain, owner, description, tags, columns, readme)
-           VALUES (:id, :name, :domain, :owner, :description, :tags, :columns, :readme)""",
-        {"id": row, **texts},
-    )
-    tx.execute(
-        """INSERT INTO product_names (rowid, name)
-           SELECT :id, :name WHERE NOT EXISTS (SELECT 1 FROM product_names WHERE rowid = :id)""",
-        {"id": row, "name": texts["name"]},
-    )
-    learn(tx, texts.values())
-
-
-def _apply_inputs(tx: Transaction, product: str, inputs: Sequence[str]) -> None:
-    tx.execute("DELETE FROM product_inputs WHERE product = :p", {"p": product})
-    tx.execute_many(
-        "INSERT INTO product_inputs (product, position, input, named) VALUES (:p, :position, :input, :named)",
-        [
-            {"p": product, "position": position, "input": named.partition(".")[0], "named": named}
-            for position, named in enumerate(inputs)
-        ],
-    )
-
-
-def _differences(tx: Transaction, change: ProductChange, descriptor: Descriptor, readme: str) -> list[dict[str, Any]]:
-    from thinmesh.kernel.differences import of_descriptors
-    from thinmesh.kernel.documents import stored_descriptor
-
-    row = tx.one(
-        "SELECT owner, access, version, status, document, odcs, odps, readme FROM products WHERE name = :p",
-        {"p": change.product},
-    )
-    if row is None:
-        return []
-    names = ("owner", "access", "version", "status")
-    return of_descriptors(
-        {name: row[name] for name in (*names, "readme")},
-        stored_descriptor(row["document"], odcs=row["odcs"], odps=row["odps"]),
-        {**{name: getattr(change, name) for name in names}, "readme": readme},
-        descriptor,
-    )
-
-
-def _table_differences(tx: Transaction, change: ProductChange) -> list[dict[str, Any]]:
-    """Hold the tables that a change brings against those that are there under the same names."""
-    if not change.tables or change.event == "registered":
-        return []
-    from thinmesh.kernel.differences import of_tables
-    from thinmesh.kernel.documents import table_of_record
-
-    rows = tx.all("SELECT name, record FROM product_tables WHERE product = :p", {"p": change.product})
-    old = {row["name"]: table_of_record(json.loads(row["record"])) for row in rows if row["name"] in change.tables}
-    return of_tables(old, {name: table_of_record(record) for name, record in change.tables.items()})
-
-
-def _apply_tables(tx: Transaction, change: ProductChange) -> None:
-    for position, (name, record) in enumerate(change.tables.items()):
-        tx.execute(
-            """INSERT INTO product_tables (product, name, position, record) VALUES (:p, :name, :position, :record)
-               ON CONFLICT (product, name) DO UPDATE SET record = excluded.record""",
-            {"p": change.product, "name": name, "position": position, "record": json.dumps(record)},
-        )
-
-
-def _apply_loads(tx: Transaction, entry: Entry, change: ProductChange) -> None:
-    if not change.publication:
-        return
-    number = int(change.publication.removeprefix("p"))
-    counts = {name: _apply_load(tx, change, name, load) for name, load in change.loads.items()}
-    tx.execute(
-        """INSERT INTO publications (product, number, at, actor, door, tables, quality, sequence)
-           VALUES (:p, :number, :at, :actor, :door, :tables, :quality, :sequence)""",
-        {
-            "p": change.product,
-            "number": number,
-            "at": entry.at,
-            "actor": entry.actor.user,
-            "door": entry.actor.door,
-            "tables": json.dumps(counts),
-            "quality": json.dumps(change.quality),
-            "sequence": entry.sequence,
-        },
-    )
-    tx.execute(
-        """UPDATE products SET publication = :id, published = :at, publications = :number WHERE name = :p""",
-        {"id": change.publication, "at": entry.at, "number": number, "p": change.product},
-    )
-
-
-def _apply_load(tx: Transaction, change: ProductChange, name: str, load: TableLoad) -> dict[str, int]:
-    where = {"p": change.product, "t": name}
-    if load.mode == "replace":
-        tx.execute("DELETE FROM data_files WHERE product = :p AND table_name = :t", where)
-    found = tx.one("SELECT max(position) AS last FROM data_files WHERE product = :p AND table_name = :t", where)
-    first = (found["last"] if found and found["last"] is not None else -1) + 1
-    tx.execute_many(
-        """INSERT INTO data_files (product, table_name, position, path, sha256, row_count, bytes, content, source)
-           VALUES (:p, :t, :position, :path, :sha256, :rows, :bytes, :content, :source)""",
-        [{**where, "position": first + offset, **file.document()} for offset, file in enumerate(load.files)],
-    )
-    tx.execute(
-        """UPDATE product_tables SET publication = :id, in_git = :in_git, file_count = :count,
-             shared = CASE WHEN :in_git = 1 THEN 1 ELSE shared END
-           WHERE product = :p AND name = :t""",
-        {**where, "id": change.publication, "in_git": int(load.in_git), "count": first + len(load.files)},
-    )
-    return {"rows": sum(file.rows for file in load.files), "bytes": sum(file.bytes for file in load.files)}
-
-
-def _apply_history(
-    tx: Transaction, entry: Entry, change: ProductChange, differences: Sequence[Mapping[str, Any]]
-) -> None:
-    details: dict[str, Any] = {"tables": sorted({*change.tables, *change.loads})}
-    if differences:
-        details["changes"] = differences
-    tx.execute(
-        """INSERT INTO product_history (product, sequence, at, event, actor, door, commit_id, publication, details,
-             described)
-           VALUES (:p, :sequence, :at, :event, :actor, :door, :commit, :publication, :details, :described)""",
-        {
-            "p": change.product,
-            "sequence": entry.sequence,
-            "at": entry.at,
-            "event": change.event,
-            "actor": entry.actor.user,
-            "door": entry.actor.door,
-            "commit": entry.new,
-            "publication": change.publication,
-            "details": json.dumps(details),
-            # A first publication may bring tables, which the catalog file lists.
-            "described": int(change.event != "published" or bool(change.tables)),
-        },
-    )
-
-
 def _event(entry: Entry, change: ProductChange) -> Event:
     """Tell everybody; the key makes a replay of the log record it once."""
     data = {"event": change.event, "user": entry.actor.user, "owner": change.owner, "publication": change.publication}
@@ -608,11 +326,6 @@ def _event(entry: Entry, change: ProductChange) -> Event:
         everyone=True,
         key=f"log:{entry.sequence}:{change.product}",
     )
-
-
-def _records(tx: Transaction, product: str) -> list[dict[str, Any]]:
-    rows = tx.all("SELECT record FROM product_tables WHERE product = :p ORDER BY position, name", {"p": product})
-    return [json.loads(row["record"]) for row in rows]
 
 
 def _table_states(tx: Transaction, product: str) -> dict[str, TableState]:
@@ -633,17 +346,3 @@ def _table_states(tx: Transaction, product: str) -> dict[str, TableState]:
         )
         for row in rows
     }
-
-
-def _spread(name: str) -> str:
-    """Write a name as itself and as its words, so that `order` finds `order_lines`."""
-    return f"{name} {name.replace('_', ' ')}"
-
-
-def _column_words(tables: Sequence[Mapping[str, Any]]) -> str:
-    """Give names and descriptions out of the records of tables (kernel/table_records.py): no tables are made for it."""
-    words = []
-    for table in tables:
-        for each in (table, *table["columns"]):
-            words.append(f"{_spread(each['name'])} {each.get('description') or ''}")
-    return " ".join(words)[:50_000]

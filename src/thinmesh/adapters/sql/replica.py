@@ -13,7 +13,8 @@ from pathlib import Path
 from thinmesh.kernel.database import Database, Transaction
 from thinmesh.kernel.ledger import Entry
 
-from .index import PROJECTION_TABLES, SqlProductIndex
+from .index import SqlProductIndex
+from .index_schema import PROJECTION_TABLES
 from .schema import STORES, migrate
 from .spelling import SPELLING_FILL
 from .sqlite import SqliteDatabase

@@ -17,7 +17,7 @@ from .deliveries import DELIVERIES_SCHEMA
 from .exchange import EXCHANGE_SCHEMA
 from .idempotency import IDEMPOTENCY_SCHEMA
 from .identity import IDENTITY_SCHEMA, VOUCHED_SCHEMA
-from .index import (
+from .index_schema import (
     INDEX_NAMES_SCHEMA,
     INDEX_ODPS_SCHEMA,
     INDEX_SCHEMA,
