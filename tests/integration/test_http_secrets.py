@@ -56,15 +56,22 @@ def session(tmp_path_factory):
     """Live a day on a mesh: tokens made, used, refused and revoked, a push, statements, and closed data asked for."""
     folder = tmp_path_factory.mktemp("secrets")
     home, admin = make_home(folder)
+    errors = []
     secrets = [admin, cli_json("user", "add", "ann", home=home) and cli_json("token", "new", "ann", home=home)["token"]]
     with up(home) as url, Watch(home) as watch:
-        secrets += lived(folder, home, url, secrets)
-    return home, folder, secrets, watch
+        secrets += lived(folder, url, secrets, errors)
+    return home, folder, secrets, watch, errors
 
 
-def lived(folder, home, url, secrets):
+def lived(folder, url, secrets, errors):
     admin, ann = secrets
-    with httpx.Client(base_url=url, timeout=30, headers={"Authorization": f"Bearer {ann}"}) as client:
+
+    def keep_error(reply):
+        if reply.status_code >= 400:
+            errors.append((reply.status_code, reply.read() + str(reply.headers).encode()))
+
+    signed_in = {"Authorization": f"Bearer {ann}"}
+    with httpx.Client(base_url=url, timeout=30, headers=signed_in, event_hooks={"response": [keep_error]}) as client:
         made = client.post("/identity/v1/tokens", json={}).json()
         client.post("/identity/v1/teams", json={"name": "meteo", "domains": ["aviation"]})
         closed = {"name": "wages", "domain": "aviation", "description": "Wages", "access": "request"}
@@ -74,6 +81,11 @@ def lived(folder, home, url, secrets):
         client.post("/query/v1/statements", json={"sql": f"select '{made['token']}' from nowhere.at_all"})
         client.get("/product/v1/products/wages/tables/wages/data", headers={"Authorization": f"Bearer {admin}"})
         client.get("/identity/v1/whoami", headers={"Authorization": f"Bearer {made['token']}x"})
+        client.get("/git/data.git/info/refs?service=git-upload-pack", auth=("x", f"{made['token']}x"))
+        client.get(f"/product/v1/products/{made['token']}")
+        client.get("/product/v1/products", params={"cursor": made["token"], "limit": ann})
+        client.post("/identity/v1/tokens", json={"user": admin, "scope": ann})
+        client.post("/product/v1/products", content=f"{{{ann}", headers={"Content-Type": "application/json"})
         client.delete(f"/identity/v1/tokens/{made['id']}")
         client.get("/identity/v1/whoami", headers={"Authorization": f"Bearer {made['token']}"})
     person = folder / "person"
@@ -105,7 +117,7 @@ def shown(content, secrets):
 
 
 def test_no_process_shows_a_token_to_others(session, record_property):
-    _, _, secrets, watch = session
+    _, _, secrets, watch, _ = session
     assert watch.samples > 10
     assert any(b"http-backend" in content for content in watch.seen.values()), "the watch saw no git at work"
     for content in watch.seen.values():
@@ -114,8 +126,17 @@ def test_no_process_shows_a_token_to_others(session, record_property):
     record_property("held", ("processes searched for secrets", len(watch.seen), len(watch.seen)))
 
 
+def test_no_error_tells_a_token(session):
+    """Nor does one repeat what somebody put into the wrong place: who shows an error around shows no token."""
+    _, _, secrets, _, errors = session
+    assert {status for status, _ in errors} >= {400, 401, 403, 404}
+    for status, text in errors:
+        assert not shown(text, secrets), (status, text)
+        assert not JWT.search(text), (status, text)
+
+
 def test_no_log_holds_a_token(session):
-    home, _, secrets, _ = session
+    home, _, secrets, _, _ = session
     logs = [path for path in home.rglob("*") if path.suffix in (".log", ".txt") or path.parent.name == "run"]
     text = b"".join(path.read_bytes() for path in logs if path.is_file())
     assert b"sign-in refused" in text
@@ -126,7 +147,7 @@ def test_no_log_holds_a_token(session):
 
 def test_no_file_but_the_key_holds_a_secret(session):
     """Tokens are kept nowhere; a statement that its author wrote one into is the author's, and masked for others."""
-    home, _, secrets, _ = session
+    home, _, secrets, _, _ = session
     key = (home / "keys" / "token.pem").read_bytes().splitlines()[5]
     numbers = base64.b64decode(key)
     for path in home.rglob("*"):
