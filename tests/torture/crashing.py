@@ -26,6 +26,7 @@ KINDS = (
     "publish_lake",
     "append",
     "retire",
+    "access",
     "grant",
     "revoke",
     "rebuild",
@@ -110,6 +111,8 @@ class World:
                 product["rows"] = sorted([*present, *command["rows"]])
                 product["publications"] += 1
                 product["lake"] = product.get("lake", False) or command["packed"] or product["access"] != "open"
+            case "access":
+                world.products[name]["access"] = command["access"]
             case "retire":
                 world.products[name]["status"] = "retired"
                 world.grants.discard(name)
@@ -138,16 +141,35 @@ class Story:
         """Do one thing of a kind and be killed in it; start again and compare. Tells whether the kill hit."""
         command = self._command(kind)
         act = self._push if kind == "push" else self._act
-        if kind not in self._lines:
+        # Each projection takes its own number of lines.
+        what = command.get("projection", kind)
+        if what not in self._lines:
             done = act(command, 0)
             assert not done["killed"], done
-            self._lines[kind] = done["lines"]
+            self._lines[what] = done["lines"]
             self._compare(kind, command, acknowledged=True)
-            command = self._command(kind)
-        done = act(command, self._fatal(kind))
+            command = command if "projection" in command else self._command(kind)
+        done = act(command, self._fatal(what))
         assert done["killed"] or done.get("acknowledged"), done
         self._compare(kind, command, acknowledged=done.get("acknowledged", False))
         return bool(done["killed"])
+
+    def asked(self) -> int:
+        """Hold what SQL answers to an owner and to a stranger against what was acknowledged; give how much that was."""
+        found = self._nursery.live("ask", home=str(self.home))
+        for user in ("ada", "ben"):
+            wanted = {name: self._answer(user, name) for name in self.world.products}
+            assert found[user] == wanted, f"SQL answers {user} otherwise"
+        return len(self.world.products)
+
+    def _answer(self, user: str, name: str) -> Any:
+        """Give the rows that a user may read of a product, or the code of the refusal."""
+        product = self.world.products[name]
+        if product["status"] == "retired":
+            return "retired"
+        if product["access"] != "open" and user == "ben" and name not in self.world.grants:
+            return "not_allowed"
+        return product["rows"]
 
     def full_disk(self, kind: str) -> bool:
         """Do one thing of a kind with little room left; it is done, or refused as temporary and nothing changed.
@@ -211,9 +233,9 @@ class Story:
             done = self._nursery.end()
         return {**done, "acknowledged": pushed}
 
-    def _fatal(self, kind: str) -> int:
+    def _fatal(self, what: str) -> int:
         """Draw the line at which to be killed; the end, where things become durable, as often as all before."""
-        last = self._lines[kind]
+        last = self._lines[what]
         return self._random.randint(1, last) if self._random.random() < 0.5 else self._random.randint(last // 2, last)
 
     def _compare(self, kind: str, command: Mapping[str, Any], acknowledged: bool) -> None:
@@ -237,12 +259,16 @@ class Story:
                 return self._publication(kind)
             case "retire":
                 return {"action": "retire", "product": self._any("open", fresh=True)}
+            case "access":
+                before, after = self._random.sample(["open", "request"], 2)
+                return {"action": "register", "product": self._any(before, fresh=True), "access": after}
             case "grant":
                 return {"action": "grant", "product": self._any("request", fresh=True)}
             case "revoke":
                 name = self._random.choice(sorted(self.world.grants)) if self.world.grants else self._granted()
                 return {"action": "revoke", "product": name}
             case "rebuild":
+                self._furnish()
                 return {"action": "rebuild", "projection": self._random.choice(_PROJECTIONS)}
             case "rebuild_warehouse":
                 return {"action": "rebuild", "projection": "warehouse"}
@@ -250,7 +276,18 @@ class Story:
                 for _ in range(2):  # something that is superseded
                     self._do("publish_lake", self._publication("publish_lake"))
                 return {"action": "vacuum", "days": 30}
+        self._furnish()
         return {"action": "backup", "file": str(self.home.parent / f"backup-{self._number}")}
+
+    def _furnish(self) -> None:
+        """Have something of every kind: an empty mesh is soon rebuilt."""
+        if self.world.products:
+            return
+        for kind in ("publish_git", "publish_lake", "append"):
+            self._number += 1
+            self._do(kind, self._publication(kind))
+        self._granted()
+        self._do("retire", {"action": "retire", "product": self._any("open", fresh=True)})
 
     def _publication(self, kind: str) -> dict[str, Any]:
         packed = kind == "publish_lake"

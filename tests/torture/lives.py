@@ -162,6 +162,26 @@ def observe(command: dict[str, Any], _lines: Lines, tell: Callable[..., None]) -
         platform.close()
 
 
+def ask(command: dict[str, Any], _lines: Lines, tell: Callable[..., None]) -> None:
+    """Tell what SQL gives of every product's table to a member of the owner's team and to a stranger."""
+    platform = open_home(Path(command["home"]), mode="serve")
+    try:
+        platform.follow()
+        tell(**{user: {name: _selected(platform, user, name) for name in _names(platform)} for user in ("ada", "ben")})
+    finally:
+        platform.close()
+
+
+def _selected(platform: Platform, user: str, name: str) -> Any:
+    """Give the rows, or the code of the refusal."""
+    who = platform.identity.authenticate(_token(platform, user))
+    try:
+        answer = platform.queries.run(who, f"SELECT id, name FROM {name}.t ORDER BY id").read()
+    except MeshError as error:
+        return error.code
+    return json.loads(answer)["rows"]
+
+
 def _names(platform: Platform) -> list[str]:
     names = set()
     for entry in platform.ledger.entries():
@@ -289,4 +309,5 @@ LIVES: dict[str, Callable[[dict[str, Any], Lines, Callable[..., None]], None]] =
     "serve": serve,
     "mend": mend,
     "observe": observe,
+    "ask": ask,
 }

@@ -23,6 +23,7 @@ def test_a_crash_loses_nothing_that_was_acknowledged(kind, nursery, tmp_path, re
     story = Story(tmp_path, nursery, seed=crc32(f"{SEED} {kind}".encode()))
     record_property("seed", SEED)
     hits = sum(story.step(kind) for _ in range(POINTS))
+    assert story.asked()
     record_property("held", ("crash points", hits, hits))
     assert hits > POINTS // 2, "the kills came too late to prove anything"
 
