@@ -44,6 +44,8 @@ WHO = {
 APART = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--user", "--map-root-user", "--mount"]
 APART += ["sh", "-c"]
 MOUNT = 'mount -t tmpfs -o size=256m tmpfs "$0" && exec "$@"'
+# What a client is told of a push that cannot be stored: by git itself, or by the mesh.
+_NOT_NOW = ("No space left on device", "the disk is full", "(temporarily not available)", "try again", "Try again")
 _PROJECTIONS = ("index", "catalog_file", "data", "events")
 
 
@@ -124,15 +126,19 @@ class World:
 
 
 class Story:
-    """A home, what was acknowledged on it, and a seeded series of things to do."""
+    """A home, what was acknowledged on it, and a seeded series of things to do.
 
-    def __init__(self, folder: Path, nursery: Nursery, seed: int) -> None:
+    What a git client has lies in `outside`, where the home's disk is one that this process does not see.
+    """
+
+    def __init__(self, folder: Path, nursery: Nursery, seed: int, outside: Path | None = None) -> None:
         self.home = folder / "home"
         self._nursery = nursery
         self._random = random.Random(seed)
         self._lines: dict[str, int] = {}
         self._number = 0
-        self._clone = Clone(folder / "clone", folder / "ada.token")
+        self._outside = outside or folder
+        self._clone = Clone(self._outside / "clone")
         self.world = World()
         made = nursery.live("found", home=str(self.home))
         assert made.get("acknowledged"), made
@@ -178,10 +184,7 @@ class Story:
         """
         command = self._command(kind)
         leave = int(2 ** self._random.uniform(10, 20))
-        done = self._nursery.live("act", home=str(self.home), leave=leave, **command)
-        assert done.get("acknowledged") or done.get("refused") == "temporary", (kind, leave, done)
-        self._compare(kind, command, acknowledged=done.get("acknowledged", False))
-        return "refused" in done
+        return self._limited(kind, command, leave=leave)
 
     def full_disk_in_data(self, kind: str, uploads: Path) -> bool:
         """Publish so many rows that the disk is full somewhere in the middle of their files; tells as `full_disk`.
@@ -193,16 +196,22 @@ class Story:
         command |= {"rows": rows, "uploads": str(uploads)}
         # 800 kB of Parquet, and the CSV's object beside it: there is room for all from 1.4 MB on (tried).
         leave = int(self._random.uniform(50_000, 2_000_000))
-        done = self._nursery.live("act", home=str(self.home), leave=leave, **command)
-        assert done.get("acknowledged") or done.get("refused") == "temporary", (kind, leave, done)
-        self._compare(kind, command, acknowledged=done.get("acknowledged", False))
-        return "refused" in done
+        return self._limited(kind, command, leave=leave)
 
     def read_only(self, kind: str, part: str) -> bool:
         """Do one thing of a kind while a part of the home is read-only; tells whether it was refused, as temporary."""
-        command = self._command(kind)
-        done = self._nursery.live("act", home=str(self.home), shut=str(self.home / part), **command)
-        assert done.get("acknowledged") or done.get("refused") == "temporary", (kind, part, done)
+        return self._limited(kind, self._command(kind), shut=str(self.home / part))
+
+    def _limited(self, kind: str, command: Mapping[str, Any], **limit: Any) -> bool:
+        if kind == "push":
+            done = self._push(command, 0, **limit)
+            if not done["acknowledged"]:
+                assert any(each in self._clone.told for each in _NOT_NOW), self._clone.told
+                assert str(self.home) not in self._clone.told
+                done["refused"] = "temporary"
+        else:
+            done = self._nursery.live("act", home=str(self.home), **limit, **command)
+        assert done.get("acknowledged") or done.get("refused") == "temporary", (kind, limit, done)
         self._compare(kind, command, acknowledged=done.get("acknowledged", False))
         return "refused" in done
 
@@ -216,17 +225,17 @@ class Story:
     def _act(self, command: Mapping[str, Any], line: int) -> dict[str, Any]:
         return self._nursery.live("act", home=str(self.home), line=line, **command)
 
-    def _push(self, command: Mapping[str, Any], line: int) -> dict[str, Any]:
-        """Push a table's rows with a stock git client, to a server that is killed meanwhile."""
-        ready = self.home.parent / "ready"
+    def _push(self, command: Mapping[str, Any], line: int, **limit: Any) -> dict[str, Any]:
+        """Push a table's rows with a stock git client, to a server that is killed or limited meanwhile."""
+        ready = self._outside / "ready"
         ready.unlink(missing_ok=True)
-        self._nursery.start("serve", home=str(self.home), line=line, ready=str(ready))
+        self._nursery.start("serve", home=str(self.home), line=line, ready=str(ready), **limit)
         pushed = False
         while not ready.exists():
             time.sleep(0.01)
         served = json.loads(ready.read_text())
         try:
-            pushed = self._clone.push(served["url"], f"d/{command['product']}", command["rows"])
+            pushed = self._clone.push(served["url"], served["token"], f"d/{command['product']}", command["rows"])
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(served["pid"], signal.SIGTERM)
@@ -331,13 +340,13 @@ class Story:
 class Clone:
     """Somebody's clone: it always begins anew from what `main` is."""
 
-    def __init__(self, path: Path, token: Path) -> None:
+    def __init__(self, path: Path) -> None:
         self._path = path
-        self._token = token
+        self.told = ""  # by git, at last
 
-    def push(self, url: str, folder: str, rows: list[list[Any]]) -> bool:
+    def push(self, url: str, token: str, folder: str, rows: list[list[Any]]) -> bool:
         """Replace a table by rows; tell whether git said that it was taken."""
-        address = url.replace("http://", f"http://x:{self._token.read_text()}@") + "/git/data.git"
+        address = url.replace("http://", f"http://x:{token}@") + "/git/data.git"
         if not self._path.exists():
             self._git("init", "--quiet", str(self._path), folder=self._path.parent)
         if self._git("fetch", "--quiet", address, "main") or self._git("reset", "--quiet", "--hard", "FETCH_HEAD"):
@@ -354,6 +363,7 @@ class Clone:
         done = subprocess.run(
             ["git", *arguments], cwd=folder or self._path, env=environment(**WHO), capture_output=True, check=False
         )
+        self.told = done.stderr.decode()
         return done.returncode
 
 

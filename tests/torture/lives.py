@@ -12,7 +12,7 @@ import shlex
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -100,23 +100,27 @@ def act(command: dict[str, Any], lines: Lines, tell: Callable[..., None]) -> Non
 
 
 def serve(command: dict[str, Any], lines: Lines, tell: Callable[..., None]) -> None:
-    """Serve the home as `up` does; lines count from when it is ready."""
+    """Serve the home as `up` does; lines count, and the disk is full or read-only, from when it is ready."""
     from thinmesh.interface.http.app import create_app
     from thinmesh.interface.http.server import serve as run
 
     lines.counting = False
     lines.watch()
-    platform = open_home(Path(command["home"]), mode="serve")
+    home = Path(command["home"])
+    platform = open_home(home, mode="serve")
     platform.start()
 
     def ready(url: str) -> None:
+        limits.enter_context(little_room(home.parent, command.get("leave")))
+        limits.enter_context(read_only(command.get("shut")))
         lines.counting = True
         draft = Path(command["ready"] + ".draft")
-        draft.write_text(json.dumps({"url": url, "pid": os.getpid()}))
+        draft.write_text(json.dumps({"url": url, "pid": os.getpid(), "token": _token(platform, "ada")}))
         draft.replace(command["ready"])
 
-    run(platform, create_app(platform, platform.git_bridge), host="127.0.0.1", port=0, ready=ready)
-    platform.close()
+    with ExitStack() as limits:
+        run(platform, create_app(platform, platform.git_bridge), host="127.0.0.1", port=0, ready=ready)
+        platform.close()
     tell(lines=lines.count)
 
 

@@ -65,7 +65,8 @@ def translated(where: Path, doing: str) -> Iterator[None]:
         raise
     except OSError as error:
         raise Temporary(
-            f"{where.name} could not be {doing}: {error}.", help="See that its disk has room and works, then try again."
+            f"{where.name} could not be {doing}: {error.strerror or error}.",
+            help="See that its disk has room and works, then try again.",
         ) from error
     except (pygit2.GitError, ValueError) as error:
         # On a full disk libgit2 reports large objects as "no error" (tried).

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
-from pathlib import Path
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
@@ -17,6 +15,7 @@ from thinmesh.kernel.errors import NotAllowed
 from . import schemas
 from .auth import Caller, ThePlatform, is_owner
 from .replies import PAGE, READ, WRITE, Cursor, Limit, answers, bytes_answer, json_reply
+from .scratch import make_folder
 from .statements import in_thread
 
 router = APIRouter(prefix="/operations/v1", tags=["operations"])
@@ -128,7 +127,7 @@ async def backup(
             "A backup holds the data of closed products, and is made on the home's own machine only.",
             help="Run `thinmesh --home DIR backup FILE` there, as the user who owns the home.",
         )
-    folder = Path(await in_thread(lambda: tempfile.mkdtemp(prefix="backup-", dir=platform.home / "run")))
+    folder = await in_thread(lambda: make_folder(platform.home / "run", "backup-"))
     remove = BackgroundTask(shutil.rmtree, folder, ignore_errors=True)
     try:
         made = await in_thread(lambda: platform.operations.backup(caller, folder / "backup", with_keys))

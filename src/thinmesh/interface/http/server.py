@@ -143,8 +143,10 @@ def _owned_socket(platform: Platform) -> Iterator[socket.socket]:
         with listener:
             yield listener
     finally:
-        socket_path(platform.home).unlink(missing_ok=True)
-        note_path(platform.home).unlink(missing_ok=True)
+        # Where nothing can be taken away any more, the next server finds that nobody answers there.
+        with contextlib.suppress(OSError):
+            socket_path(platform.home).unlink(missing_ok=True)
+            note_path(platform.home).unlink(missing_ok=True)
 
 
 def _url(listener: socket.socket, host: str) -> str:

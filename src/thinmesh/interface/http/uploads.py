@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import re
 import shutil
-import tempfile
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -31,6 +30,7 @@ from thinmesh.kernel.progress import Progress
 from thinmesh.planes.product.model import Upload
 
 from .body import require_plain
+from .scratch import make_folder
 from .statements import in_thread
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ async def uploads(
     boundary = _boundary(request)
     room = _Room(platform.home / "run", platform.settings.server.max_upload)
     room.take(_announced(request))
-    folder = Path(await run_in_threadpool(tempfile.mkdtemp, prefix="upload-", dir=room.folder))
+    folder = await run_in_threadpool(make_folder, room.folder, "upload-")
     try:
         with turns_of(request).present(caller.user):
             yield await _receive(request, boundary, _Form(folder, texts), room)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from thinmesh.kernel.contract import Table
-from thinmesh.kernel.errors import Violation
+from thinmesh.kernel.errors import Temporary, Violation
 from thinmesh.kernel.ledger import TableLoad
 from thinmesh.kernel.policy import Action, Principal
 from thinmesh.kernel.product import DataFile, Product, TableState
@@ -70,9 +70,15 @@ class Prepared:
 
 @contextmanager
 def scratch_folder(backends: Backends) -> Iterator[Path]:
-    """Make a folder for files in the making, gone at the end whatever happens."""
-    backends.scratch.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(dir=backends.scratch))
+    """Make a folder for files in the making, gone at the end whatever happens. Raises Temporary where none can be."""
+    try:
+        backends.scratch.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(dir=backends.scratch))
+    except OSError as error:
+        raise Temporary(
+            f"The home's folder {backends.scratch.name} cannot be written: {error.strerror}.",
+            help="See that its disk has room and works, then try again; nothing was changed.",
+        ) from error
     try:
         yield folder
     finally:
