@@ -118,6 +118,19 @@ def test_more_changes_than_the_server_takes_at_once_go_in_as_many_requests_as_th
     assert [each["entityUrn"] for batch in service.batches for each in batch] == [each.urn for each in many]
 
 
+def test_more_bytes_than_the_server_takes_at_once_go_in_several_requests(service):
+    from datahub.emitter.rest_emitter import INGEST_MAX_PAYLOAD_BYTES
+
+    many = [
+        Proposal(NAMES.iceberg("p", f"t{number}"), "datasetProperties", {"name": "t", "description": "x" * 1_000_000})
+        for number in range(20)
+    ]
+    Server(service.url, str, "thinmesh").emit(many)
+    assert len(service.batches) == 2
+    assert max(sum(len(json.dumps(each)) for each in batch) for batch in service.batches) <= INGEST_MAX_PAYLOAD_BYTES
+    assert [each["entityUrn"] for batch in service.batches for each in batch] == [each.urn for each in many]
+
+
 def test_lineage_leads_from_the_inputs_over_git_to_the_warehouse(service):
     catalog(service).put(record())
     found = {urn: [each["dataset"] for each in service.aspect(urn, "upstreamLineage")["upstreams"]]
@@ -190,6 +203,27 @@ def test_every_size_goes(service, told):
     datahub = catalog(service)
     datahub.put(told)
     assert datahub.differences(told) == []
+
+
+# Some 100 kB, of every kind of letter, and a little more in the JSON that a descriptor comes in.
+LONG = "Ein längerer Satz: <b>what it is</b> & مرحبا 😀\n" * 2_000
+
+
+def test_descriptions_of_100_kb_are_there_wholly_and_in_one_request(service):
+    document = json.loads(json.dumps(RICH))
+    flights = document["tables"]["flights"]
+    document["description"] = flights["description"] = flights["columns"][1]["description"] = LONG
+    told, datahub = record(document), catalog(service)
+    datahub.put(told)
+    assert len(LONG.encode()) > 100_000
+    assert len(service.batches) == 2, "what products share, and the product"
+    assert datahub.differences(told) == []
+    assert service.aspect(PRODUCT, "dataProductProperties")["description"] == LONG
+    for urn in (CSV, ICEBERG):
+        assert service.aspect(urn, "datasetProperties")["description"] == LONG
+        assert service.aspect(urn, "schemaMetadata")["fields"][1]["description"] == LONG
+    datahub.put(changed(told, description=LONG + "more"))
+    assert service.aspect(PRODUCT, "dataProductProperties")["description"] == LONG + "more"
 
 
 def test_two_meshes_feed_one_datahub_and_do_not_meet(service):

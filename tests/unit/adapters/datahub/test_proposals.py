@@ -69,8 +69,9 @@ def test_the_same_product_gives_the_same_bytes():
     [
         record(), record({**RICH, "access": "request"}), record(status="retired"), record(published=False, url=None),
         record({"name": "bare", "domain": "sales", "description": "Bare"}), wide(2000), wide(0), wide(1, tables=500),
+        record({**RICH, "description": "<b>wörter</b> 😀 " * 6_000}),
     ],
-    ids="rich closed retired unpublished bare columns columnless tables".split(),
+    ids="rich closed retired unpublished bare columns columnless tables long".split(),
 )  # fmt: skip
 def test_the_schemas_of_datahubs_package_take_all_of_it(told, record_property):
     found = proposals(told)
