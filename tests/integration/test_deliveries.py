@@ -13,6 +13,7 @@ import pytest
 from tests.integration.stand_in_catalog import SECRET, StandIn, install
 from thinmesh.bootstrap import init_home, open_home
 from thinmesh.bootstrap.catalogs import Courier, found_catalogs
+from thinmesh.kernel.clock import time_of_text
 from thinmesh.kernel.errors import Internal, Malformed, NotAllowed, NotFound, Refused, Temporary
 from thinmesh.kernel.policy import Principal
 from thinmesh.kernel.settings import load_settings
@@ -193,6 +194,57 @@ def test_down_for_an_hour_every_product_is_delivered_once_and_in_order_after(wor
     assert world.catalog.twice == []
     (catalog,) = world.platform.catalogs.status(world.admin).catalogs
     assert (catalog["since"], catalog["error"], catalog["retry"]) == (None, None, None)
+
+
+def test_down_for_a_day_nothing_is_lost_and_all_of_it_is_there_minutes_after(world):
+    world.catalog.fault("down", "*")
+    names = [f"p{hour:02d}" for hour in range(24)]
+    for name in names:
+        world.register(name)
+        world.register(names[0], description=f"As {name} came")
+        world.pass_time(HOUR, timedelta(seconds=30))
+    assert world.catalog.told() == []
+    assert world.catalog.asked < 16 + 24 * 120  # less than one in half a minute
+    assert set(world.states(limit=1000)) == set(names)
+    world.catalog.fault("down")
+    world.pass_time(timedelta(minutes=3))
+    assert Counter(name for name, _ in world.catalog.told()) == Counter(names)
+    assert {state for state, _, _ in world.states(limit=1000).values()} == {"done"}
+    assert world.catalog.shown()[names[0]]["description"] == f"As {names[-1]} came"
+
+
+@pytest.mark.parametrize(("chance", "seconds"), [(0.0, 5), (1.0, 10)])
+def test_the_pause_before_the_next_attempt_is_half_left_to_chance(tmp_path, monkeypatch, chance, seconds):
+    world = World(tmp_path, monkeypatch, chance=lambda: chance)
+    world.catalog.fault("drop", "orders")
+    world.register("orders")
+    world.follow()
+    (item,) = world.platform.catalogs.status(world.admin).items
+    assert time_of_text(item["retry"]) - world.now == timedelta(seconds=seconds)
+    world.platform.close()
+
+
+def test_a_server_compares_everything_an_hour_after_its_start_and_then_once_a_day(tmp_path, monkeypatch):
+    world = World(tmp_path, monkeypatch)
+    world.register("orders")
+    world.follow()
+    world.platform.close()
+    shown = world.catalog.folder / "products" / "orders.json"
+    platform = open_home(world.place / "home", mode="serve", clock=lambda: world.now)
+    platform.start()
+    platform.maintenance.maintain()
+    for span in (HOUR, timedelta(days=1)):
+        shown.unlink()
+        world.now += span - timedelta(minutes=1)
+        platform.maintenance.maintain()
+        world.now += timedelta(minutes=1)
+        assert not shown.exists()
+        end = time.monotonic() + 60
+        while not shown.exists():
+            assert time.monotonic() < end, "nobody compared"
+            platform.maintenance.maintain()
+            time.sleep(0.05)
+    platform.close()
 
 
 def test_down_when_changes_came_the_newest_state_is_delivered_in_the_order_of_the_changes(tmp_path, monkeypatch):
