@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -22,7 +24,7 @@ from .jdbc import ask
 from .running import cli, cli_json, make_home, register, up
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>{{7*7}}\u202e مرحبا 😀"
-README = "# Wind\n\nSee [this](javascript:alert(1)) and [that](https://example.org).\n\n<script>alert(1)</script>\n"
+README = "# Wind\n\nOf anemometers.\n\nSee [this](javascript:alert(1)) and [that](https://example.org).\n\n<script>alert(1)</script>\n"
 SECRET = "nobody_may_know_this"
 PIECES = ("", "/tables", "/tables/t", "/tables/t/profile", "/tables/t/sample", "/history", "/readme")
 PARTIAL = {"HX-Request": "true"}
@@ -92,6 +94,11 @@ def make_products(home: Path, folder: Path) -> None:
     table = {"columns": columns, "primaryKey": ["id"], "description": HOSTILE}
     register(home, "wind", inputs=["gale"], slo={"freshness": "P1D"}, description=HOSTILE, tables={"t": table}, **more)
     publish(home, folder, "wind", "t", "id,city\n1,Bern\n2,Bern\n3,\n4,<b>Bonn</b>\n")
+    rule = {"metric": "nullValues", "mustBe": 0, "severity": "warning"}
+    gauged = [{"name": "id", "logicalType": "integer"}, {"name": "city", "logicalType": "string", "quality": [rule]}]
+    register(home, "gauged", slo={"freshness": "PT1S"}, tables={"t": {"columns": gauged}})
+    for content in ("id,city\n1,Bern\n", "id,city\n1,Bern\n2,\n3,\n"):
+        publish(home, folder, "gauged", "t", content)
     register(home, "vault", access="request", inputs=["wind"])
     publish(home, folder, "vault", "t", f"id,city\n1,{SECRET}\n2,{SECRET}\n3,{SECRET}\n")
     register(home, "empty")
@@ -148,7 +155,7 @@ def test_a_consumer_sees_what_a_product_is_and_how_to_read_it(world):
     assert "Request access" not in page
 
 
-def test_lines_to_copy_work(world, tmp_path):
+def test_lines_to_copy_work(world, tmp_path, monkeypatch):
     page = world.page("bob", "/products/wind")
     env = {**os.environ, "THINMESH_TOKEN": world.tokens["bob"], "HOME": str(tmp_path)}
     for way, printed in (("pandas", "print(len(df))"), ("python", "print(len(df))")):
@@ -164,6 +171,17 @@ def test_lines_to_copy_work(world, tmp_path):
         assert done.stdout == "4\n", done.stderr
     lines = unescape(re.search(r'id="lines-sql">(.*?)</code>', page)[1])
     assert cli_json("query", lines, home=world.home)["row_count"] == 4
+    assert shutil.which("curl"), "curl is not installed: its line cannot be run"
+    lines = unescape(re.search(r'id="lines-curl">(.*?)</code>', page)[1])
+    subprocess.run(["bash", "-c", lines], env=env, cwd=tmp_path, capture_output=True, check=True)
+    assert (tmp_path / "t.csv").read_text().splitlines()[0] == "id,city"
+    # DuckDB's command line is its library with a prompt.
+    fetch, read = unescape(re.search(r'id="lines-duckdb">(.*?)</code>', page, re.DOTALL)[1]).splitlines()
+    subprocess.run(["bash", "-c", fetch], env=env, cwd=tmp_path, capture_output=True, check=True)
+    command, option, statement = shlex.split(read)
+    assert (command, option) == ("duckdb", "-c")
+    monkeypatch.chdir(tmp_path)
+    assert len(duckdb.sql(statement).fetchall()) == 4
 
 
 @pytest.mark.parametrize(
@@ -258,6 +276,39 @@ def test_a_grant_opens_a_closed_product(world):
     cli_json("approve", asked["id"], "--as", "ann", home=world.home)
     assert "3 rows" in world.page("eve", "/products/vault")
     assert SECRET in world.page("eve", "/products/vault/tables/t/sample", headers=PARTIAL)
+
+
+def part(page: str, name: str) -> str:
+    """Give the section of a page that has this heading."""
+    return re.search(rf'<section [^>]*aria-labelledby="{name}".*?</section>', page, re.DOTALL)[0]
+
+
+def test_freshness_is_held_against_what_was_promised(world):
+    page = world.page("bob", "/products/wind")
+    assert '<span class="tag good">fresh</span>' in page
+    assert "new data every" in part(page, "fresh")
+    page = world.page("bob", "/products/gauged")
+    assert '<span class="tag bad">late</span>' in page
+    assert "Was due" in part(page, "fresh")
+
+
+def test_the_quality_of_the_last_publications_is_told(world):
+    fresh = part(world.page("bob", "/products/gauged"), "fresh")
+    assert re.findall(r"(p\d: [^<]+)</span>", fresh) == ["p1: no findings", "p2: 1 finding"]
+    assert "<code>t.city</code>" in fresh
+    assert "nullValues is 2, and must be 0" in fresh
+
+
+def test_the_place_of_the_data_is_told(world):
+    place = part(world.page("bob", "/products/wind"), "place")
+    assert "<dt>Git</dt><dd><code>aviation/wind</code></dd>" in place
+    assert "every signed-in colleague" in place
+
+
+def test_what_a_pushed_readme_says_is_found_at_once(world):
+    headers = {"Authorization": f"Bearer {world.tokens['bob']}"}
+    found = httpx.get(f"{world.url}/product/v1/search", params={"q": "anemometers"}, headers=headers).json()
+    assert [each["name"] for each in found["items"]] == ["wind"]
 
 
 def test_who_reads_it_is_named_to_owners_and_administrators(world):
