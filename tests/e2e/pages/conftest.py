@@ -46,7 +46,10 @@ def chromium() -> Iterator[Browser]:
 
 @dataclass
 class Mesh:
-    """A served home with `olga` (lead of `sky`, who owns `wind` and the closed `crews`), `carl` and `admin`."""
+    """A served home with `olga`, `carl` and `admin`.
+
+    `olga` leads `sky`, who owns `wind`, the closed `crews` and the retired `lifted`.
+    """
 
     url: str
     home: Path
@@ -91,6 +94,8 @@ def served(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Itera
     cli_json("team", "create", "sky", "--domain", "aviation", "--as", "olga", home=home)
     register(home, "wind", owner="sky", description="Hourly wind at airports", tags=["reference"], inputs=["stations"])
     register(home, "stations", owner="sky", description="Stations that measure")
+    register(home, "lifted", owner="sky", description="Retired")
+    cli_json("retire", "lifted", "--successor", "wind", home=home)
     register(home, "crews", owner="sky", description="Duty hours of crews", access="request")
     rows = [
         {"station": f"s{n % 7}", "hour": f"2024-05-{1 + n % 28:02d}T08:00:00", "speed": n % 40 / 2} for n in range(800)

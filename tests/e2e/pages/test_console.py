@@ -12,6 +12,7 @@ from .conftest import PHONE
 
 HOSTILE = "</textarea><script>alert(1)</script><img src=x onerror=alert(1)>"
 SLOW = "SELECT count(*) FROM range(100000) a, range(100000) b WHERE a.range * b.range % 7 = 3"
+COLOUR = "found => getComputedStyle(found).color"
 TYPED = "document.getElementById('sql').value"
 
 
@@ -88,6 +89,17 @@ def test_the_editor_offers_tables_and_their_columns(mesh):
         expect(offered.first).to_contain_text("speed")
         take(page)
         assert page.evaluate(TYPED) == "SELECT * FROM wind.hourly w WHERE w.speed"
+
+
+def test_words_of_sql_names_and_texts_have_colours_of_their_own(mesh):
+    with mesh.visit("carl") as page:
+        write(console(page), "SELECT speed FROM wind.hourly WHERE station = 'text'")
+        shown = {
+            word: page.locator("#editor .cm-line").get_by_text(word, exact=True).first.evaluate(COLOUR)
+            for word in ("SELECT", "'text'")
+        }
+        plain = page.locator("#editor .cm-content").evaluate(COLOUR)
+        assert len({plain, *shown.values()}) == 3
 
 
 def test_a_closed_product_is_neither_offered_nor_listed(mesh):

@@ -14,6 +14,10 @@ PAGES = (
     "/products/crews",
     "/products/stations",
     "/products/missing",
+    "/products/lifted",
+    "/products/wind/history",
+    "/products/wind/tables/hourly/profile",
+    "/products/wind/tables/hourly/sample",
     "/products/wind/publish",
     "/query",
     "/new",
@@ -23,6 +27,7 @@ PAGES = (
     "/teams/sky",
     "/tokens",
     "/status",
+    "/sign-out/done",
     "/sign-in",
 )
 

@@ -31,6 +31,32 @@ def test_products_are_found_as_one_types(mesh):
         assert page.get_by_role("link", name="wind").is_visible()
 
 
+def test_every_way_to_read_a_product_is_copied_as_it_stands(mesh):
+    with mesh.visit("carl", permissions=["clipboard-read", "clipboard-write"]) as page:
+        page.goto("/products/wind")
+        for way in ("SQL", "Python", "pandas", "DuckDB", "curl", "JDBC"):
+            page.locator(".ways label").get_by_text(way, exact=True).click()
+            shown = page.locator(".way:visible code")
+            assert "wind" in shown.inner_text()
+            page.get_by_role("button", name=f"Copy {way}").click()
+            page.wait_for_function(
+                "text => navigator.clipboard.readText().then((copied) => copied === text)", arg=shown.text_content()
+            )
+
+
+def test_what_a_product_holds_comes_as_one_looks(mesh, axe):
+    with mesh.visit("carl") as page:
+        page.goto("/products/wind")
+        charts = page.locator("#columns-hourly .spread svg")
+        charts.first.scroll_into_view_if_needed()
+        assert charts.count() > 0
+        page.locator("summary", has_text="Sample rows").click()
+        page.get_by_role("region", name="Sample rows of hourly").wait_for()
+        assert page.get_by_role("region", name="Lineage, drawn").get_by_role("link", name="stations").is_visible()
+        page.wait_for_load_state("networkidle")
+        assert axe(page) == []
+
+
 def test_access_is_asked_for_and_decided(mesh):
     with mesh.visit("carl") as page:
         page.goto("/requests/new?product=crews")
@@ -47,6 +73,37 @@ def test_access_is_asked_for_and_decided(mesh):
             tab.wait_for_url("**/requests?done=approved*")
         page.get_by_role("button", name="Take back crews of carl").click()
         page.wait_for_url("**/requests?done=revoked*")
+
+
+def test_a_request_is_denied_with_a_reason_that_reaches_who_asked(mesh):
+    cli_json("request", "crews", "--purpose", "Out of interest", "--as", "carl", home=mesh.home)
+    with mesh.visit("olga") as page:
+        page.goto("/requests")
+        page.locator("summary", has_text="Deny").click()
+        page.get_by_role("button", name="Deny with this reason").click()
+        assert page.url.endswith("/requests"), "a reason is needed"
+        page.get_by_label("Why? carl reads this.").fill("Ask for a month of it")
+        page.get_by_role("button", name="Deny with this reason").click()
+        page.wait_for_url("**/requests?done=denied*")
+    with mesh.visit("carl") as page:
+        page.goto("/requests")
+        assert page.get_by_text("Ask for a month of it").is_visible()
+
+
+def test_an_administrator_puts_a_team_of_others_right(mesh):
+    cli_json("team", "create", "winds", "--domain", "weather", "--as", "olga", home=mesh.home)
+    with mesh.visit("carl") as page:
+        page.goto("/teams/winds")
+        assert page.get_by_label("Add a colleague").count() == 0
+    with mesh.visit("admin") as page:
+        page.goto("/teams/winds")
+        page.get_by_label("Add a colleague").fill("carl")
+        page.get_by_label("leads the team, too").check()
+        page.get_by_role("button", name="Add", exact=True).click()
+        page.get_by_role("button", name="Remove olga").click()
+        page.get_by_role("button", name="Remove olga").wait_for(state="detached")
+    (team,) = [each for each in cli_json("team", "list", home=mesh.home)["items"] if each["name"] == "winds"]
+    assert team["members"] == ["carl"]
 
 
 def test_a_dropped_file_becomes_a_product(mesh, tmp_path):
@@ -128,7 +185,7 @@ def test_a_refused_file_says_what_is_wrong_and_keeps_what_was_typed(mesh, tmp_pa
         assert page.get_by_label("Description", exact=True).input_value() == "Kept"
 
 
-def test_nothing_typed_is_lost_when_a_session_ends(mesh):
+def test_nothing_typed_is_lost_when_a_session_ends(mesh, axe):
     with mesh.visit("carl") as page:
         page.goto("/requests/new?product=crews")
         page.get_by_label("What do you need it for?").fill("A long and thoughtful purpose")
@@ -137,6 +194,7 @@ def test_nothing_typed_is_lost_when_a_session_ends(mesh):
         page.get_by_label("Token").fill(mesh.tokens["carl"])
         page.get_by_role("button", name="Sign in").click()
         assert page.get_by_label("purpose").input_value() == "A long and thoughtful purpose"
+        assert axe(page) == []
         page.get_by_role("button", name="Send it now").click()
         page.wait_for_url("**/requests?done=requested*")
         page.get_by_role("button", name="Withdraw").click()
