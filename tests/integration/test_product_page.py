@@ -107,7 +107,9 @@ def make_products(home: Path, folder: Path) -> None:
     cli_json("retire", "gone", "--successor", "wind", home=home)
     register(home, "broad", tables={"t": {"columns": {f"c{number}": "integer" for number in range(2_000)}}})
     register(home, "many", tables={f"t{number}": {"columns": {"id": "integer"}} for number in range(500)})
-    register(home, "wordy", description="long " * 20_000)
+    column = {"name": "a", "logicalType": "string", "description": "wide " * 20_000 + "at last."}
+    table = {"columns": [column], "description": "deep " * 20_000 + "at the bottom."}
+    register(home, "wordy", description="long " * 20_000 + "at the end.", tables={"t": table})
 
 
 def publish(home: Path, folder: Path, product: str, table: str, content: str) -> None:
@@ -414,10 +416,12 @@ def test_hundreds_of_tables_are_named_thirty_at_once_and_opened_one_by_one(world
     assert '<th scope="row">' in world.page("bob", "/products/many/tables/t400", headers=PARTIAL)
 
 
-def test_a_product_without_tables_and_one_with_a_long_description_are_pages(world):
+def test_a_product_without_tables_and_one_with_long_descriptions_are_pages(world):
     assert "None is declared" in world.page("bob", "/products/empty")
-    page = world.get("bob", "/products/wordy")
-    assert "Show all of it" in page.text
+    page = world.page("bob", "/products/wordy")
+    assert page.count("Show all of it") == 3
+    for end in ("at the end.", "at the bottom.", "at last."):
+        assert f"{end}</p></details>" in page
 
 
 def test_what_is_not_there_is_not_found(world):
