@@ -106,6 +106,21 @@ def test_an_administrator_puts_a_team_of_others_right(mesh):
     assert team["members"] == ["carl"]
 
 
+def test_a_file_is_taken_where_it_is_dropped(mesh):
+    with mesh.visit("olga") as page:
+        page.goto("/new")
+        carried = page.evaluate_handle(
+            """() => {
+              const carried = new DataTransfer();
+              carried.items.add(new File(["Trip Id,Minutes\\n1,5\\n"], "Dropped Trips.csv", {type: "text/csv"}));
+              return carried;
+            }"""
+        )
+        page.locator("form[data-handing-in]").dispatch_event("drop", {"dataTransfer": carried})
+        page.get_by_role("textbox", name="Name of minutes").wait_for()
+        assert page.get_by_label("Name", exact=True).input_value() == "dropped_trips"
+
+
 def test_a_dropped_file_becomes_a_product(mesh, tmp_path):
     path = tmp_path / "Bike Trips.csv"
     path.write_text("Trip Id,Minutes\n1,5\n2,7\n")
