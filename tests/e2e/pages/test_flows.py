@@ -31,6 +31,25 @@ def test_products_are_found_as_one_types(mesh):
         assert page.get_by_role("link", name="wind").is_visible()
 
 
+def test_finds_are_narrowed_down_ordered_and_a_slip_is_told(mesh):
+    with mesh.visit("carl") as page:
+        page.goto("/")
+        found = page.get_by_role("list").locator(".result h2")
+        assert {"wind", "crews"} <= set(found.all_inner_texts())
+        page.get_by_role("navigation", name="Narrow down").get_by_role("link", name="on request").click()
+        page.wait_for_url("**access=request*")
+        assert "wind" not in found.all_inner_texts()
+        page.get_by_role("searchbox").fill("crws")
+        page.get_by_text("Showing results for crews").wait_for()
+        assert found.all_inner_texts() == ["crews"]
+        assert "access=request" in page.url, "what was chosen goes with the next words"
+        page.get_by_role("link", name="on request remove").click()
+        page.goto("/?q=hour")
+        page.get_by_role("navigation", name="Order").get_by_role("link", name="Name").click()
+        page.wait_for_url("**sort=name*")
+        assert found.all_inner_texts() == ["crews", "wind"]
+
+
 def test_every_way_to_read_a_product_is_copied_as_it_stands(mesh):
     with mesh.visit("carl", permissions=["clipboard-read", "clipboard-write"]) as page:
         page.goto("/products/wind")
