@@ -62,14 +62,37 @@ FLIGHTS = {
     "tables": {
         "flights": {
             "null": ["NA"],
-            "columns": {
-                **dict.fromkeys(("year", "month", "day", "dep_time", "sched_dep_time", "dep_delay"), "integer"),
-                **dict.fromkeys(("arr_time", "sched_arr_time", "arr_delay"), "integer"),
-                "carrier": "string",
-                "flight": "integer",
-                **dict.fromkeys(("tailnum", "origin", "dest"), "string"),
-                **dict.fromkeys(("air_time", "distance", "hour", "minute"), "integer"),
-            },
+            "columns": [
+                {"name": name, "logicalType": kind, "description": description}
+                for name, kind, description in (
+                    ("year", "integer", "Year of departure"),
+                    ("month", "integer", "Month of departure"),
+                    ("day", "integer", "Day of departure"),
+                    ("dep_time", "integer", "When it left, local time as HHMM"),
+                    ("sched_dep_time", "integer", "When it was to leave, local time as HHMM"),
+                    ("dep_delay", "integer", "Minutes that it left late; negative: early"),
+                    ("arr_time", "integer", "When it arrived, local time as HHMM"),
+                    ("sched_arr_time", "integer", "When it was to arrive, local time as HHMM"),
+                    ("arr_delay", "integer", "Minutes that it arrived late; negative: early"),
+                    ("carrier", "string", "Airline, by its IATA code"),
+                    ("flight", "integer", "Flight number"),
+                    ("tailnum", "string", "Plane, by its tail number"),
+                    ("origin", "string", "Airport of departure"),
+                    ("dest", "string", "Airport of arrival"),
+                    ("air_time", "integer", "Minutes in the air"),
+                    ("distance", "integer", "Miles between the airports"),
+                    ("hour", "integer", "Hour in which it was to leave"),
+                    ("minute", "integer", "Minute in which it was to leave"),
+                )
+            ]
+            + [
+                {
+                    "name": "time_hour",
+                    "logicalType": "timestamp",
+                    "logicalTypeOptions": {"timezone": True},
+                    "description": "The hour in which it was to leave, in UTC; weather has the same",
+                }
+            ],
             "references": [{"columns": ["carrier"], "table": "airlines.airlines", "to": ["carrier"]}],
         }
     },
@@ -113,12 +136,7 @@ def play(stage: Stage) -> None:
         nina.shown("show", "airports", lines=30)
         nina.shown("accept", "airports")
     with stage.step("336,776 flights, checked and published"):
-        document = json.loads(json.dumps(FLIGHTS))
-        document["tables"]["flights"]["columns"] = [
-            *({"name": name, "logicalType": kind} for name, kind in FLIGHTS["tables"]["flights"]["columns"].items()),  # type: ignore[index]
-            {"name": "time_hour", "logicalType": "timestamp", "logicalTypeOptions": {"timezone": True}},
-        ]
-        _registered(omar, document)
+        _registered(omar, FLIGHTS)
         omar.thinmesh("publish", "flights", str(stage.data("flights")))
     with stage.step("The analyst finds them, and joins three teams' products"):
         ana.shown("search", "weather airport")
