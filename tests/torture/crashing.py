@@ -128,7 +128,7 @@ class World:
 class Story:
     """A home, what was acknowledged on it, and a seeded series of things to do.
 
-    What a git client has lies in `outside`, where the home's disk is one that this process does not see.
+    What a git client has, and what is handed in, lies in `outside`, where the home has a disk of its own.
     """
 
     def __init__(self, folder: Path, nursery: Nursery, seed: int, outside: Path | None = None) -> None:
@@ -186,14 +186,11 @@ class Story:
         leave = int(2 ** self._random.uniform(10, 20))
         return self._limited(kind, command, leave=leave)
 
-    def full_disk_in_data(self, kind: str, uploads: Path) -> bool:
-        """Publish so many rows that the disk is full somewhere in the middle of their files; tells as `full_disk`.
-
-        What is uploaded lies in `uploads`, on another disk.
-        """
+    def full_disk_in_data(self, kind: str) -> bool:
+        """Publish so many rows that the disk is full somewhere in the middle of their files; tells as `full_disk`."""
         command = self._command(kind)
         rows = [[number, f"{self._random.getrandbits(96):x}"] for number in range(30_000)]
-        command |= {"rows": rows, "uploads": str(uploads)}
+        command |= {"rows": rows}
         # 800 kB of Parquet, and the CSV's object beside it: there is room for all from 1.4 MB on (tried).
         leave = int(self._random.uniform(50_000, 2_000_000))
         return self._limited(kind, command, leave=leave)
@@ -210,7 +207,7 @@ class Story:
                 assert str(self.home) not in self._clone.told
                 done["refused"] = "temporary"
         else:
-            done = self._nursery.live("act", home=str(self.home), **limit, **command)
+            done = self._nursery.live("act", home=str(self.home), uploads=str(self._outside), **limit, **command)
         assert done.get("acknowledged") or done.get("refused") == "temporary", (kind, limit, done)
         self._compare(kind, command, acknowledged=done.get("acknowledged", False))
         return "refused" in done

@@ -32,7 +32,7 @@ import thinmesh.interface.http.server  # noqa: F401
 from tests.torture.nursery import Lines, text_of
 from thinmesh.bootstrap import Platform, init_home, open_home
 from thinmesh.kernel.clock import utc_now
-from thinmesh.kernel.errors import MeshError
+from thinmesh.kernel.errors import MeshError, Temporary
 from thinmesh.kernel.policy import Principal
 from thinmesh.planes.product.model import Upload
 
@@ -293,7 +293,10 @@ def _backup(platform: Platform, command: dict[str, Any]) -> Any:
 def _vacuum(platform: Platform, _command: dict[str, Any]) -> Any:
     platform.follow()
     outcomes = [*platform.maintenance.maintain(everything=True), *platform.maintenance.maintain(everything=True)]
-    assert [each for each in outcomes if each.error] == []
+    # A step that fails says so and is tried again; here nothing but a folder that cannot be written may be why.
+    if faults := [each.error for each in outcomes if each.error]:
+        assert [each for each in faults if "ead-only" not in each] == []
+        raise Temporary(faults[0])
     return sum(each.count for each in outcomes)
 
 

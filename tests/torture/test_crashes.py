@@ -42,9 +42,9 @@ def test_a_disk_that_is_full_in_the_middle_of_a_data_file_keeps_no_half_of_it(
     kind, small_disk, tmp_path, record_property
 ):
     nursery, disk = small_disk
-    story = Story(disk / f"data-{kind}", nursery, seed=crc32(f"{SEED} data {kind}".encode()))
+    story = Story(disk / f"data-{kind}", nursery, seed=crc32(f"{SEED} data {kind}".encode()), outside=tmp_path)
     points = POINTS if LONG else 4
-    refused = sum(story.full_disk_in_data(kind, tmp_path) for _ in range(points))
+    refused = sum(story.full_disk_in_data(kind) for _ in range(points))
     assert refused, "the disk was never full"
     record_property("held", ("full-disk points", refused, refused))
 
