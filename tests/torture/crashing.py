@@ -45,7 +45,7 @@ APART = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--user", "
 APART += ["sh", "-c"]
 MOUNT = 'mount -t tmpfs -o size=256m tmpfs "$0" && exec "$@"'
 # What a client is told of a push that cannot be stored: by git itself, or by the mesh.
-_NOT_NOW = ("No space left on device", "the disk is full", "(temporarily not available)", "try again", "Try again")
+_NOT_NOW = ("(unpacker error)", "the disk is full", "(temporarily not available)", "ry again")
 _PROJECTIONS = ("index", "catalog_file", "data", "events")
 
 

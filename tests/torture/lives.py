@@ -149,7 +149,8 @@ def _named(home: Path) -> list[str]:
 
 def observe(command: dict[str, Any], _lines: Lines, tell: Callable[..., None]) -> None:
     """Start on the home as `up` does, let what follows follow, and tell everything there is to see."""
-    platform = open_home(Path(command["home"]), mode="serve")
+    # What could not be written while the disk was full waits for some seconds before it is tried again.
+    platform = open_home(Path(command["home"]), mode="serve", clock=lambda: utc_now() + timedelta(minutes=5))
     try:
         platform.git_door.start()
         platform.follow()
