@@ -58,6 +58,11 @@ def test_few_are_ranked_and_many_have_the_names_first(platform):
     assert many[2:] == ["gamma", "beta", "alpha"]
 
 
+def test_a_name_that_the_word_begins_comes_with_those_that_have_it(own):
+    register(own, "orderly_notes", "Nothing of them")
+    assert set(names(own, "order", 4)[:3]) == {"orders", "order_lines", "orderly_notes"}
+
+
 @pytest.mark.parametrize("narrow", [{"domain": "sales"}, {"owner": "shop"}, {"access": "open"}])
 @pytest.mark.parametrize("most", [1, 4])
 def test_many_come_in_the_same_order_where_a_filter_keeps_them_all(platform, most, narrow):

@@ -270,9 +270,15 @@ class Search:
         return shown
 
     def _named(self, query: _Query) -> list[int]:
-        """Give rows with the words in their name, the shortest first, unless they are too many as well."""
-        rows = self._tx.all(f"{self._matching_names(query.all)} LIMIT {self._most + 1}", self._values)
-        return self._by_length([row["rowid"] for row in rows]) if len(rows) <= self._most else []
+        """Give rows whose name has the words or begins with them, the shortest first, unless they are too many."""
+        rows = self._tx.all(
+            f"""SELECT p.rowid AS rowid FROM products p WHERE p.name >= :whole AND p.name < :whole || :last
+                AND {self._where} LIMIT {self._most + 1}""",
+            {**self._values, "whole": "_".join(query.words), "last": "\U0010ffff"},
+        )
+        rows += self._tx.all(f"{self._matching_names(query.all)} LIMIT {self._most + 1}", self._values)
+        named = {row["rowid"] for row in rows}
+        return self._by_length(list(named)) if len(named) <= self._most else []
 
     def _newest(self, query: _Query, without: Sequence[int], limit: int, offset: int) -> list[dict[str, Any]]:
         rows = self._tx.all(
