@@ -111,6 +111,7 @@ def test_a_retired_product_names_its_successor(kept):
 
 # What the steps of the index after the second have made, undone.
 BACK_TO_2 = (
+    "DROP TABLE product_names",
     "DROP TABLE product_inputs",
     "UPDATE product_history SET details = '{\"tables\": []}'",
     "ALTER TABLE products DROP COLUMN odps",

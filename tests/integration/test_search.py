@@ -137,6 +137,7 @@ def test_a_home_of_an_older_release_knows_its_words_after_the_step(kept):
     path = kept.path
     kept.close()
     with closing(sqlite3.connect(path / "thinmesh.db")) as database, database:
+        database.execute("DROP TABLE product_names")
         database.execute("DROP TABLE product_spellings")
         database.execute("DROP TABLE product_use")
         database.execute("DROP INDEX products_by_facets")
