@@ -157,8 +157,7 @@ class Products:
     def show(self, caller: Principal, product: str) -> ProductView:
         """Show everything that is known of a product, and nothing of its data."""
         self._backends.policy.require(caller, Action.READ_METADATA)
-        with self._backends.database.read() as tx:
-            return self._views.product(tx, caller, live_product(self._backends, tx, product))
+        return self._views.product(caller, product)
 
     def lineage(self, caller: Principal, product: str) -> Lineage:
         """Give what a product is made from, and what is made from it, two steps each way; few of each."""

@@ -39,10 +39,13 @@ class Views:
     def __init__(self, backends: Backends) -> None:
         self._backends = backends
 
-    def product(self, tx: Transaction, caller: Principal, product: Product) -> ProductView:
+    def product(self, caller: Principal, name: str) -> ProductView:
         """Show everything that is known of a product, and to whom may read it how good its data is."""
-        latest = self._backends.index.publications(tx, product.name, 1, None)
-        outputs = self._backends.index.outputs(tx, product.name, _OUTPUTS)
+        with self._backends.database.read() as tx:
+            product = live_product(self._backends, tx, name)
+            latest = self._backends.index.publications(tx, name, 1, None)
+            outputs = self._backends.index.outputs(tx, name, _OUTPUTS)
+            conditions = self._conditions(tx, product)
         known, policy = facts(product), self._backends.policy
         readable = policy.allows(caller, Action.READ_DATA, known)
         return ProductView(
@@ -55,7 +58,7 @@ class Views:
             freshness=self._freshness(product),
             quality=dict(latest[0]["quality"]) if latest and readable else {},
             lineage={"inputs": list(product.descriptor.inputs), "outputs": [each["name"] for each in outputs]},
-            conditions=self._conditions(tx, product),
+            conditions=conditions,
             links=_links(product),
             etag=product.etag,
             publication=product.publication,
