@@ -30,7 +30,7 @@ def main() -> None:
         for job in jobs:
             figures, missing = measure(job)
             measured[job.key] = report.record(job, figures, missing)
-            print(report.lines(job, measured[job.key]), flush=True)
+            print(report.lines(job, measured[job.key], report.baseline_of(job)), flush=True)
     if options.write:
         report.write(measured)
 

@@ -48,15 +48,15 @@ def record(job: Job, figures: dict[str, dict[str, float]], missing: dict[str, st
     return {"figures": rounded, "goals": goals, "missing": missing}
 
 
-def lines(job: Job, measured: Record) -> str:
-    """Tell what a job measured, a line per side and goal, and what got worse than the baseline."""
+def lines(job: Job, measured: Record, before: Record | None) -> str:
+    """Tell what a job measured, a line per side and goal, and what got worse than `before`, where there is one."""
     told = [f"\n{job.title}  [{job.key}]"]
     for side, figures in measured["figures"].items():
         told.append(f"  {side:<22} " + "  ".join(f"{name} {_shown(name, value)}" for name, value in figures.items()))
     told += [f"  {side:<22} not measured: {why}" for side, why in measured["missing"].items()]
     for goal in measured["goals"]:
         told.append(f"  {'met ' if goal['met'] else 'MISS'} {goal['measured']} for {goal['goal']}")
-    return "\n".join(told + [f"  WORSE {each}" for each in _regressions(job, measured)])
+    return "\n".join(told + [f"  WORSE {each}" for each in _regressions(job, measured, before)])
 
 
 def write(measured: dict[str, Record]) -> None:
@@ -100,14 +100,20 @@ def _section(job: Job, measured: Record) -> list[str]:
     return told + [f"\nNot measured: {side}: {why}" for side, why in measured["missing"].items()]
 
 
-def _regressions(job: Job, measured: Record) -> list[str]:
-    """List the goals whose value is worse than the baseline's by more than 15 %."""
-    before = {each["goal"]: each["value"] for each in _baseline()["jobs"].get(job.key, {}).get("goals", [])}
+def baseline_of(job: Job) -> Record | None:
+    """Give what the committed baseline has of a job."""
+    found: Record | None = _baseline()["jobs"].get(job.key)
+    return found
+
+
+def _regressions(job: Job, measured: Record, before: Record | None) -> list[str]:
+    """List the goals whose value is worse than before by more than 15 %."""
+    values = {each["goal"]: each["value"] for each in (before or {}).get("goals", [])}
     at_least = {_told(goal): goal.at_least for goal in job.goals}
     found = []
     for goal in measured["goals"]:
         name, value = goal["goal"], goal["value"]
-        was = before.get(name)
+        was = values.get(name)
         if was and (value * WORSE < was if at_least[name] else value > was * WORSE):
             found.append(f"{value:.3g}, {was:.3g} in the baseline: {name}")
     return found

@@ -239,11 +239,7 @@ def test_a_server_compares_everything_an_hour_after_its_start_and_then_once_a_da
         platform.maintenance.maintain()
         world.now += timedelta(minutes=1)
         assert not shown.exists()
-        end = time.monotonic() + 60
-        while not shown.exists():
-            assert time.monotonic() < end, "nobody compared"
-            platform.maintenance.maintain()
-            time.sleep(0.05)
+        _until(platform.maintenance.maintain, shown.exists)
     platform.close()
 
 
@@ -398,18 +394,18 @@ def test_a_comparison_that_was_asked_for_waits_until_the_catalog_is_there(world)
     world.catalog.fault("down", "*")
     courier = Courier(world.deliveries)
     courier.reconcile()
-    _until(courier, lambda: world.catalog.asked > 2)
+    _until(courier.wake, lambda: world.catalog.asked > 2)
     assert set(world.catalog.shown()) == {"returns"}
     world.catalog.fault("down")
-    _until(courier, lambda: set(world.catalog.shown()) == {"orders", "returns"})
+    _until(courier.wake, lambda: set(world.catalog.shown()) == {"orders", "returns"})
     courier.stop(60)
 
 
-def _until(courier, true):
+def _until(nudge, true):
     end = time.monotonic() + 60
     while not true():
         assert time.monotonic() < end, "it never came true"
-        courier.wake()
+        nudge()
         time.sleep(0.05)
 
 

@@ -21,16 +21,8 @@ def measured(seconds=1.0, rate=50.0, rss=200.0):
     return report.record(JOB, figures, {})
 
 
-@pytest.fixture
-def baseline(tmp_path, monkeypatch):
-    path = tmp_path / "baseline.json"
-    monkeypatch.setattr(report, "BASELINE", path)
-    path.write_text(json.dumps({"jobs": {"job": measured()}}))
-    return path
-
-
-def worse(**figures):
-    return [line.strip() for line in report.lines(JOB, measured(**figures)).splitlines() if "WORSE" in line]
+def worse(before, **figures):
+    return [line.strip() for line in report.lines(JOB, measured(**figures), before).splitlines() if "WORSE" in line]
 
 
 @pytest.mark.parametrize(
@@ -42,8 +34,8 @@ def worse(**figures):
     ],
     ids=["a ratio", "a rate", "memory"],
 )
-def test_what_is_more_than_15_percent_worse_is_shown(baseline, figures, told):
-    assert worse(**figures) == [told]
+def test_what_is_more_than_15_percent_worse_is_shown(figures, told):
+    assert worse(measured(), **figures) == [told]
 
 
 @pytest.mark.parametrize(
@@ -51,17 +43,16 @@ def test_what_is_more_than_15_percent_worse_is_shown(baseline, figures, told):
     [{}, {"seconds": 1.14, "rate": 44.0, "rss": 229.0}, {"seconds": 0.5, "rate": 100.0, "rss": 50.0}],
     ids=["the same", "within 15 percent", "better"],
 )
-def test_what_is_not_is_not_shown(baseline, figures):
-    assert worse(**figures) == []
+def test_what_is_not_is_not_shown(figures):
+    assert worse(measured(), **figures) == []
 
 
-def test_without_a_baseline_nothing_is_worse(baseline):
-    baseline.unlink()
-    assert worse(seconds=100.0) == []
+def test_without_a_baseline_nothing_is_worse():
+    assert worse(None, seconds=100.0) == []
 
 
 def test_a_goal_that_is_missed_is_told_as_missed():
-    told = report.lines(JOB, measured(seconds=2.1, rate=39.0))
+    told = report.lines(JOB, measured(seconds=2.1, rate=39.0), None)
     assert "MISS 2.1x for seconds ≤ 2x floor" in told
     assert "MISS 39/s for rate ≥ 40/s" in told
     assert "met  200 MB for rss ≤ 1,000 MB" in told
