@@ -11,11 +11,11 @@ from starlette.background import BackgroundTask
 
 from thinmesh.interface.documents import document, encode
 from thinmesh.kernel.errors import NotAllowed
+from thinmesh.kernel.scratch import make_folder
 
 from . import schemas
 from .auth import Caller, ThePlatform, is_owner
 from .replies import PAGE, READ, WRITE, Cursor, Limit, answers, bytes_answer, json_reply
-from .scratch import make_folder
 from .statements import in_thread
 
 router = APIRouter(prefix="/operations/v1", tags=["operations"])

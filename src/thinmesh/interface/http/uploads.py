@@ -27,10 +27,10 @@ from thinmesh.interface.platform import Platform
 from thinmesh.kernel.errors import Malformed, Temporary, TooLarge, TooManyRequests, Unsupported
 from thinmesh.kernel.policy import Principal
 from thinmesh.kernel.progress import Progress
+from thinmesh.kernel.scratch import make_folder
 from thinmesh.planes.product.model import Upload
 
 from .body import require_plain
-from .scratch import make_folder
 from .statements import in_thread
 
 if TYPE_CHECKING:

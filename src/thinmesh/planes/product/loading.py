@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -11,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from thinmesh.kernel.contract import Table
-from thinmesh.kernel.errors import Temporary, Violation
+from thinmesh.kernel.errors import Violation
 from thinmesh.kernel.ledger import TableLoad
 from thinmesh.kernel.policy import Action, Principal
 from thinmesh.kernel.product import DataFile, Product, TableState
 from thinmesh.kernel.progress import Progress
 from thinmesh.kernel.repository import StagedObject
+from thinmesh.kernel.scratch import make_folder
 
 from .backend import Backends
 from .finding import facts
@@ -71,14 +71,7 @@ class Prepared:
 @contextmanager
 def scratch_folder(backends: Backends) -> Iterator[Path]:
     """Make a folder for files in the making, gone at the end whatever happens. Raises Temporary where none can be."""
-    try:
-        backends.scratch.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(dir=backends.scratch))
-    except OSError as error:
-        raise Temporary(
-            f"The home's folder {backends.scratch.name} cannot be written: {error.strerror}.",
-            help="See that its disk has room and works, then try again; nothing was changed.",
-        ) from error
+    folder = make_folder(backends.scratch)
     try:
         yield folder
     finally:
