@@ -107,6 +107,13 @@ def test_a_stranger_who_sends_much_is_asked_to_sign_in_and_fills_no_memory(mesh)
         assert "typed.description" not in asked.text
 
 
+def test_a_form_of_tens_of_thousands_of_parts_is_refused(mesh):
+    clients, _ = mesh
+    kind = {"Content-Type": "multipart/form-data; boundary=b"}
+    body = b"--b\r\n\r\n\r\n" * 20_000 + b"--b--\r\n"
+    assert clients["olga"].post("/new", content=body, headers=kind).status_code == 413
+
+
 def test_the_form_of_a_new_product_changes_none_that_is_there(mesh):
     clients, home = mesh
     fields = {"name": "shut", "domain": "aviation", "description": "Shut", "owner": "sky", "access": "request"}

@@ -40,6 +40,8 @@ _MAX_FILES = 1000
 _MAX_NAME = 200
 # What is typed beside the files of a form, all of it; each text counts with what names it.
 _MAX_TEXT = 4 << 20
+# Parts of any kind, each of which costs some time to read; the form of wide tables has some thousands.
+_MAX_PARTS = 10_000
 # What is passed over of a request whose files nobody takes, to find what was typed behind them.
 _PASSED_OVER = 16 << 20
 # What is held in memory before it is written, off the event loop.
@@ -276,6 +278,7 @@ class _Form:
         self._field = b""
         self._value = b""
         self._headers: dict[bytes, bytes] = {}
+        self._parts = 0
         self.held = 0
         self.ended = False
         self.uploads: list[Upload] = []
@@ -312,6 +315,9 @@ class _Form:
 
     def _begin(self) -> None:
         self._headers = {}
+        self._parts += 1
+        if self._parts > _MAX_PARTS:
+            raise TooLarge(f"The request has more than {_MAX_PARTS} parts.", help="Send it in several steps.")
 
     def _header_field(self, data: bytes, start: int, end: int) -> None:
         self._field += data[start:end]

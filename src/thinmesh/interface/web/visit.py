@@ -157,7 +157,8 @@ def route(site: Site, page: Page) -> Route:
 async def _asked_to_sign_in(
     site: Site, page: Page, request: Request, error: NotSignedIn, form: Mapping[str, str]
 ) -> Response:
-    if page.takes_files is None:
+    # Of who was let in and is not any more, the request was read already.
+    if page.takes_files is None or session.is_known(request):
         return site.sign_in(request, error, form)
     # Files are chosen again; a form whose texts cannot be kept is still one to sign in for.
     with suppress(MeshError):

@@ -4,8 +4,9 @@ import asyncio
 import shutil
 
 import pytest
+from starlette.requests import Request
 
-from thinmesh.interface.http.uploads import Turns, _Room
+from thinmesh.interface.http.uploads import Turns, _Room, texts_beside_files
 from thinmesh.kernel.errors import Temporary, TooLarge, TooManyRequests
 
 
@@ -68,3 +69,37 @@ def test_a_user_has_so_many_uploads_at_once_and_no_more():
         pass
     with turns.present("ann"):
         pass
+
+
+def of_a_stranger(body):
+    """Make a request with a body whose files nobody takes."""
+    headers = [(b"content-type", b"multipart/form-data; boundary=b"), (b"content-length", b"%d" % len(body))]
+    pieces = [body[place : place + 65536] for place in range(0, len(body), 65536)]
+
+    async def receive():
+        piece = pieces.pop(0)
+        return {"type": "http.request", "body": piece, "more_body": bool(pieces)}
+
+    return Request({"type": "http", "method": "POST", "headers": headers}, receive), pieces
+
+
+def test_texts_are_read_past_files():
+    body = (
+        b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.csv"\r\n\r\n' + b"1\n" * 100_000
+        + b'\r\n--b\r\nContent-Disposition: form-data; name="name"\r\n\r\nwind\r\n--b--\r\n'
+    )  # fmt: skip
+    request, left = of_a_stranger(body)
+    assert asyncio.run(texts_beside_files(request, 1000)) == {"name": "wind"}
+    assert left == []
+
+
+@pytest.mark.parametrize(
+    "part",
+    [b"--b\r\n\r\n\r\n", b'--b\r\nContent-Disposition: form-data; name="f"; filename="a"\r\n\r\n\r\n'],
+    ids=["parts", "files"],
+)
+def test_of_a_flood_of_parts_most_are_not_read(part):
+    request, left = of_a_stranger(part * ((8 << 20) // len(part)))
+    with pytest.raises(TooLarge):
+        asyncio.run(texts_beside_files(request, 1000))
+    assert len(left) > 100
