@@ -16,5 +16,5 @@ def make_folder(parent: Path, prefix: str = "") -> Path:
     except OSError as error:
         raise Temporary(
             f"The home's folder {parent.name} cannot be written: {error.strerror}.",
-            help="See that its disk has room and works, or ask whoever runs the server; nothing was changed.",
+            help="See that its disk has room and works, then try again; nothing was changed.",
         ) from error
