@@ -1,8 +1,14 @@
-"""What the suites that try many points tell at the end: how many were tried, and how many held."""
+"""What holds for all tests: examples are not timed, and suites that try many points tell how many held."""
 
 from __future__ import annotations
 
 from collections import Counter
+
+from hypothesis import HealthCheck, settings
+
+# How long an example takes is a matter of what else the machine does: on a busy one any of thousands may be "too slow".
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 
 def pytest_terminal_summary(terminalreporter):
