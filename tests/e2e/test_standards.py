@@ -62,7 +62,7 @@ def test_what_is_wrong_is_told_by_the_author_s_names(served):
 def test_http_takes_a_pair_as_two_parts_and_gives_both_back(served):
     _, _, url, token = served
     product, contract = named("by_http")
-    with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"}) as client:
+    with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=60) as client:
         parts = {"product": product.encode(), "contract": contract.encode()}
         done = client.post("/product/v1/products", files=parts, headers={"Idempotency-Key": "pair"})
         assert done.status_code == 201, done.text
@@ -91,7 +91,9 @@ def test_http_takes_a_pair_as_two_parts_and_gives_both_back(served):
 )
 def test_other_parts_are_refused(served, parts, detail):
     _, _, url, token = served
-    done = httpx.post(f"{url}/product/v1/products", files=parts, headers={"Authorization": f"Bearer {token}"})
+    done = httpx.post(
+        f"{url}/product/v1/products", files=parts, headers={"Authorization": f"Bearer {token}"}, timeout=60
+    )
     assert (done.status_code, done.json()["detail"]) == (400, detail)
 
 
@@ -99,7 +101,7 @@ def test_a_body_that_is_no_multipart_is_refused(served):
     _, _, url, token = served
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "multipart/form-data; boundary=b"}
     for body in (b"", b"--b", b"--b\r\nContent-Disposition: x\r\n\r\n\xff\r\n--b--\r\n", b"\0" * 1000):
-        done = httpx.post(f"{url}/product/v1/products", content=body, headers=headers)
+        done = httpx.post(f"{url}/product/v1/products", content=body, headers=headers, timeout=60)
         assert (done.status_code, done.json()["code"]) == (400, "malformed")
 
 

@@ -63,7 +63,7 @@ def test_what_one_command_registers_is_in_the_catalog_and_everybody_can_follow_i
         until(lambda: states(home) == {"before": "done", "flights": "done", "bad": "failed"})
         assert set(catalog.shown()) == {"before", "flights"}
         assert cli_json("show", "flights", home=home)["conditions"][-1]["state"] == "done"
-        with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"}) as client:
+        with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=60) as client:
             found = client.get("/operations/v1/catalogs", params={"state": "failed"}).json()
             assert [(each["product"], each["catalog"], each["error"]) for each in found["items"]] == [
                 ("bad", "stand_in", "bad is not to its liking")
@@ -74,7 +74,7 @@ def test_what_one_command_registers_is_in_the_catalog_and_everybody_can_follow_i
                 "since": None, "error": None, "retry": None,
             }  # fmt: skip
             catalog.fault("refuse")
-            with httpx.Client(base_url=url, headers={"Origin": url}) as browser:
+            with httpx.Client(base_url=url, headers={"Origin": url}, timeout=60) as browser:
                 assert browser.post("/sign-in", data={"token": token, "next": "/"}).status_code == 303
                 page = browser.get("/status").text
                 assert "bad is not to its liking" in page
@@ -147,7 +147,7 @@ def test_a_catalog_that_hangs_delays_neither_producers_nor_the_end_of_the_server
     with up(home) as url:
         register(home, "first")
         until(lambda: (home / "run").exists())
-        with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"}) as client:
+        with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=60) as client:
             for number in range(20):
                 document = {"name": f"p{number}", "domain": "aviation", "description": "x", "owner": "shop"}
                 assert client.post("/product/v1/products", json=document, timeout=20).status_code == 201
@@ -166,7 +166,7 @@ def test_the_page_says_of_a_single_product_too_that_the_catalog_does_not_answer(
     with up(home) as url:
         register(home, "lone")
         until(lambda: cli_json("catalog", "status", home=home)["items"][0]["error"])
-        with httpx.Client(base_url=url, headers={"Origin": url}) as browser:
+        with httpx.Client(base_url=url, headers={"Origin": url}, timeout=60) as browser:
             assert browser.post("/sign-in", data={"token": token, "next": "/"}).status_code == 303
             page = browser.get("/status").text
             assert "trying again" in page
@@ -204,10 +204,10 @@ def test_the_catalog_document_is_dcat_ap_and_says_what_the_mesh_says(home, tmp_p
         (tmp_path / "flights.csv").write_text("id\n1\n")
         cli_json("publish", "flights", str(tmp_path / "flights.csv"), home=home)
         address = f"{url}/product/v1/catalog.jsonld"
-        assert httpx.get(address).status_code == 401
-        assert "weather" in httpx.get(address, headers={"Authorization": f"Bearer {token}"}).text
+        assert httpx.get(address, timeout=60).status_code == 401
+        assert "weather" in httpx.get(address, headers={"Authorization": f"Bearer {token}"}, timeout=60).text
         cli_json("retire", "weather", "--successor", "flights", home=home)
-        with httpx.Client(headers={"Authorization": f"Bearer {token}"}) as client:
+        with httpx.Client(headers={"Authorization": f"Bearer {token}"}, timeout=60) as client:
             reply = client.get(address)
             assert (reply.status_code, reply.headers["content-type"]) == (200, "application/ld+json")
             etag = reply.headers["etag"]
@@ -252,7 +252,7 @@ def test_the_document_knows_the_address_that_others_use(home):
     (home / "thinmesh.toml").write_text('[server]\nurl = "https://mesh.example.org/data"\n')
     register(home, "flights")
     with up(home) as url:
-        reply = httpx.get(f"{url}/product/v1/catalog.jsonld", headers={"Authorization": f"Bearer {token}"})
+        reply = httpx.get(f"{url}/product/v1/catalog.jsonld", headers={"Authorization": f"Bearer {token}"}, timeout=60)
     assert json.loads(reply.text)["@context"]["@base"] == "https://mesh.example.org/data/"
     graph = Graph().parse(data=reply.text, format="json-ld")
     assert str(_named(graph, "flights")) == "https://mesh.example.org/data/products/flights#product"

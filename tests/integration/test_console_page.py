@@ -36,7 +36,9 @@ def mesh(tmp_path_factory):
         for product in ("wind", "secret"):
             files = {"file": (f"{product}.csv", b"id,speed,place\n1,2.5,EWR\n2,,JFK\n")}
             signed = {"Authorization": f"Bearer {tokens['olga']}"}
-            done = httpx.post(f"{url}/product/v1/products/{product}/publications", files=files, headers=signed)
+            done = httpx.post(
+                f"{url}/product/v1/products/{product}/publications", files=files, headers=signed, timeout=60
+            )
             assert done.status_code == 201, done.text
         clients = {name: visitor(url, token) for name, token in tokens.items()}
         yield url, clients
@@ -111,7 +113,7 @@ def test_a_token_alone_does_not_open_the_pages_and_the_cookie_not_the_api(mesh, 
     url, _ = mesh
     assert cora.post("/query/v1/statements", json={"sql": "SELECT 1"}).status_code == 401
     bearer = {"Authorization": "Bearer x", "Sec-Fetch-Site": "same-origin"}
-    assert httpx.post(f"{url}/query/run", data={"sql": "SELECT 1"}, headers=bearer).status_code == 401
+    assert httpx.post(f"{url}/query/run", data={"sql": "SELECT 1"}, headers=bearer, timeout=60).status_code == 401
 
 
 def test_closed_data_takes_a_grant_here_as_everywhere(cora, olga):
@@ -296,5 +298,5 @@ def test_modules_name_each_other_by_the_addresses_that_are_kept(mesh, cora):
     modules = {address for address in found if "/console" in address}
     assert len(modules) >= 5
     for address in modules:
-        named = re.findall(r'from "([^"]+)"', httpx.get(url + address).text)
+        named = re.findall(r'from "([^"]+)"', httpx.get(url + address, timeout=60).text)
         assert set(named) <= found

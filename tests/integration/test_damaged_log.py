@@ -184,10 +184,10 @@ def test_the_commands_and_a_running_server_say_so(tmp_path):
     with up(home) as url:
         shorten(home / "log.git")
         document = {"name": "four", "domain": "aviation", "description": "x", "owner": "team"}
-        refused = httpx.post(f"{url}/product/v1/products", json=document, headers=headers)
+        refused = httpx.post(f"{url}/product/v1/products", json=document, headers=headers, timeout=60)
         assert refused.status_code == 500
         assert "rewritten or shortened" in refused.json()["detail"]
-        assert httpx.get(f"{url}/product/v1/products", headers=headers).status_code == 200
+        assert httpx.get(f"{url}/product/v1/products", headers=headers, timeout=60).status_code == 200
         assert not cli_json("doctor", home=home, code=1)["ok"]
     assert len(cli_json("list", home=home)["items"]) == 3
     assert "thinmesh doctor" in cli_json("user", "add", "ada", home=home, code=70)["help"]

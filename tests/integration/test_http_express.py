@@ -41,7 +41,10 @@ SPECIAL = [
 @pytest.fixture(scope="module")
 def client(tmp_path_factory):
     home, token = make_home(tmp_path_factory.mktemp("express"))
-    with up(home) as url, httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"}) as client:
+    with (
+        up(home) as url,
+        httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=60) as client,
+    ):
         client.post("/identity/v1/teams", json={"name": "crew", "domains": ["aviation"]}).raise_for_status()
         for name in ("one", "two", "three"):
             register(home, name, tags=["a b"] if name == "one" else [], tables={"t": {"columns": {"a": "number"}}})

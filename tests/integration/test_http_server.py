@@ -37,7 +37,7 @@ def test_plain_http_is_not_shown_to_other_machines(home):
     assert "--behind-proxy" in found["help"]
     with up(home, "--host", "0.0.0.0", "--behind-proxy") as url:
         port = url.rsplit(":", 1)[1]
-        assert httpx.get(f"http://127.0.0.1:{port}/operations/v1/health/live").json() == {"status": "live"}
+        assert httpx.get(f"http://127.0.0.1:{port}/operations/v1/health/live", timeout=60).json() == {"status": "live"}
 
 
 def test_more_than_one_process_is_refused_with_what_to_set_instead(home):
@@ -90,7 +90,7 @@ def test_a_stop_finishes_what_runs_and_exits_in_peace(home):
 
         asking = threading.Thread(target=ask)
         asking.start()
-        while httpx.get(f"{url}/query/v1/statements/running", headers=headers).status_code != 200:
+        while httpx.get(f"{url}/query/v1/statements/running", headers=headers, timeout=60).status_code != 200:
             pass
     asking.join(30)
     assert replies[0].status_code == 200

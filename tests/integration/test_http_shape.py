@@ -24,7 +24,7 @@ def mesh(tmp_path_factory):
     cli_json("publish", "weather", str(data), home=home)
     with (
         up(home) as url,
-        httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"}) as client,
+        httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=60) as client,
     ):
         yield client, home, token
 
@@ -54,7 +54,7 @@ def test_without_a_token_nothing_but_health_keys_and_documents_answers(client):
     open_addresses = set()
     for path, item in document["paths"].items():
         for method in item:
-            reply = httpx.request(method, f"{client.base_url}{path}".replace("{", "x").replace("}", "x"))
+            reply = httpx.request(method, f"{client.base_url}{path}".replace("{", "x").replace("}", "x"), timeout=60)
             if reply.status_code != 401:
                 open_addresses.add(path)
     assert open_addresses == {
@@ -67,7 +67,7 @@ def test_without_a_token_nothing_but_health_keys_and_documents_answers(client):
 
 @pytest.mark.parametrize("header", ["Bearer nonsense", "Bearer", "Basic eDp5", "Digest x", "Bearer a.b.c"])
 def test_a_wrong_token_is_refused_with_the_scheme_to_use(client, header):
-    reply = httpx.get(f"{client.base_url}/identity/v1/whoami", headers={"Authorization": header})
+    reply = httpx.get(f"{client.base_url}/identity/v1/whoami", headers={"Authorization": header}, timeout=60)
     refused(reply, 401, "not_signed_in")
     assert reply.headers["www-authenticate"].startswith("Bearer")
 
@@ -80,19 +80,19 @@ def test_a_backup_is_made_on_the_home_only(client, mesh, tmp_path):
 
 def test_the_token_is_a_password_for_table_data_only(client, mesh):
     address = "/product/v1/products/weather/tables/weather/data"
-    signed = httpx.get(f"{client.base_url}{address}", auth=("anything", mesh[2]))
+    signed = httpx.get(f"{client.base_url}{address}", auth=("anything", mesh[2]), timeout=60)
     assert signed.text == "origin,temp\nEWR,3.5\nJFK,4.25\n"
-    reply = httpx.get(f"{client.base_url}{address}")
+    reply = httpx.get(f"{client.base_url}{address}", timeout=60)
     refused(reply, 401, "not_signed_in")
     assert reply.headers["www-authenticate"].startswith("Basic")
     broken = {"Authorization": "Basic " + base64.b64encode(b"x:").decode()}
-    refused(httpx.get(f"{client.base_url}{address}", headers=broken), 401, "not_signed_in")
-    refused(httpx.get(f"{client.base_url}/identity/v1/whoami", auth=("x", mesh[2])), 401, "not_signed_in")
+    refused(httpx.get(f"{client.base_url}{address}", headers=broken, timeout=60), 401, "not_signed_in")
+    refused(httpx.get(f"{client.base_url}/identity/v1/whoami", auth=("x", mesh[2]), timeout=60), 401, "not_signed_in")
 
 
 def test_the_home_s_socket_acts_as_its_owner_or_as_somebody_named(mesh):
     transport = httpx.HTTPTransport(uds=str(mesh[1] / "run" / "thinmesh.sock"))
-    with httpx.Client(transport=transport, base_url="http://home") as owner:
+    with httpx.Client(transport=transport, base_url="http://home", timeout=60) as owner:
         assert owner.get("/identity/v1/whoami").json()["user"] == "admin"
         refused(owner.get("/identity/v1/whoami", headers={"Thinmesh-As": "nobody"}), 404, "not_found")
         refused(owner.get("/identity/v1/whoami", headers={"Authorization": "Bearer x"}), 401, "not_signed_in")
@@ -102,7 +102,11 @@ def test_the_home_s_socket_acts_as_its_owner_or_as_somebody_named(mesh):
 
 
 def test_the_owner_s_header_means_nothing_over_tcp(client):
-    refused(httpx.get(f"{client.base_url}/identity/v1/whoami", headers={"Thinmesh-As": "admin"}), 401, "not_signed_in")
+    refused(
+        httpx.get(f"{client.base_url}/identity/v1/whoami", headers={"Thinmesh-As": "admin"}, timeout=60),
+        401,
+        "not_signed_in",
+    )
 
 
 # How refusals look ------------------------------------------------------------------------------------------------

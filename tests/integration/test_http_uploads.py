@@ -85,7 +85,10 @@ def test_an_upload_above_the_limit_is_413_however_it_comes(mesh, verb, chunked):
     headers = {"Authorization": f"Bearer {tokens['admin']}", "Content-Type": "multipart/form-data; boundary=b"}
     body = chunks(4 * LIMIT)
     reply = httpx.post(
-        f"{url}/product/v1/products/weather/{verb}", content=body if chunked else b"".join(body), headers=headers
+        f"{url}/product/v1/products/weather/{verb}",
+        content=body if chunked else b"".join(body),
+        headers=headers,
+        timeout=60,
     )
     assert (reply.status_code, reply.json()["code"]) == (413, "too_large"), reply.text
     assert "server.max_upload" in reply.json()["help"]
@@ -116,7 +119,7 @@ def test_a_file_name_that_leads_elsewhere_or_is_none_is_refused(mesh, name):
     url, home, tokens = mesh
     headers = {"Authorization": f"Bearer {tokens['admin']}", "Content-Type": "multipart/form-data; boundary=b"}
     body = f'--b\r\nContent-Disposition: form-data; name="x"; {name}\r\n\r\na\n1\n\r\n--b--\r\n'.encode()
-    reply = httpx.post(f"{url}/product/v1/products/weather/checks", content=body, headers=headers)
+    reply = httpx.post(f"{url}/product/v1/products/weather/checks", content=body, headers=headers, timeout=60)
     assert (reply.status_code, reply.json()["code"]) == (400, "malformed"), reply.text
     assert "Send" in reply.json()["help"] or "Name" in reply.json()["help"]
     assert left(home) == []
@@ -155,5 +158,7 @@ def test_a_client_that_hangs_up_ends_its_check_and_nobody_waits_for_it(mesh, tmp
         assert answer.status_code == 200
         assert begun()
     until(lambda: not begun() and not left(home))
-    shown = httpx.get(f"{url}/product/v1/products/weather", headers={"Authorization": f"Bearer {tokens['ann']}"})
+    shown = httpx.get(
+        f"{url}/product/v1/products/weather", headers={"Authorization": f"Bearer {tokens['ann']}"}, timeout=60
+    )
     assert shown.json()["publication"] is None

@@ -31,7 +31,7 @@ def register_team(home: Path) -> None:
 
 def visitor(url: str, token: str | None = None) -> httpx.Client:
     headers = {"Sec-Fetch-Site": "same-origin"}
-    client = httpx.Client(base_url=url, headers=headers)
+    client = httpx.Client(base_url=url, headers=headers, timeout=60)
     CLIENTS.append(client)
     if token:
         assert client.post("/sign-in", data={"token": token, "next": "/"}).status_code == 303
@@ -51,7 +51,7 @@ def test_a_stranger_is_asked_to_sign_in_and_comes_back_to_the_page(mesh):
 
 def test_the_session_is_a_cookie_that_scripts_and_other_sites_do_not_get(mesh):
     url, token = mesh
-    done = httpx.post(f"{url}/sign-in", data={"token": token}, headers={"Sec-Fetch-Site": "same-origin"})
+    done = httpx.post(f"{url}/sign-in", data={"token": token}, headers={"Sec-Fetch-Site": "same-origin"}, timeout=60)
     cookie = done.headers["set-cookie"].lower()
     assert "httponly" in cookie
     assert "samesite=lax" in cookie
@@ -66,10 +66,10 @@ def test_the_api_takes_no_cookie(mesh):
 def test_the_api_keeps_its_addresses_beside_the_pages(mesh):
     url, token = mesh
     signed = {"Authorization": f"Bearer {token}"}
-    ran = httpx.post(f"{url}/query/v1/statements", json={"sql": "SELECT 1 AS one"}, headers=signed)
+    ran = httpx.post(f"{url}/query/v1/statements", json={"sql": "SELECT 1 AS one"}, headers=signed, timeout=60)
     assert (ran.status_code, ran.json()["rows"]) == (200, [[1]])
     for path in ("/query/v1/statements", "/query/v1/tables", "/query/v1/openapi.json", "/query/v1/nothing"):
-        assert "json" in httpx.get(url + path, headers=signed).headers["content-type"]
+        assert "json" in httpx.get(url + path, headers=signed, timeout=60).headers["content-type"]
 
 
 def test_a_form_without_an_end_is_not_read(mesh):
@@ -112,7 +112,7 @@ def test_another_sites_page_changes_nothing(mesh, path, headers):
 
 def test_an_old_browser_is_known_by_its_origin(mesh):
     url, token = mesh
-    done = httpx.post(f"{url}/sign-in", data={"token": token}, headers={"Origin": url})
+    done = httpx.post(f"{url}/sign-in", data={"token": token}, headers={"Origin": url}, timeout=60)
     assert done.status_code == 303
 
 
@@ -161,10 +161,10 @@ def test_assets_are_kept_for_ever_and_named_by_what_they_hold(mesh):
     found = set(re.findall(r'"(/assets/[^"#]+)', page.text))
     assert len(found) >= 4
     for address in found:
-        asset = httpx.get(url + address)
+        asset = httpx.get(url + address, timeout=60)
         assert asset.status_code == 200
         assert "immutable" in asset.headers["cache-control"]
-    assert httpx.get(f"{url}/assets/0000000000000000/pages.css").status_code == 404
+    assert httpx.get(f"{url}/assets/0000000000000000/pages.css", timeout=60).status_code == 404
 
 
 def test_errors_are_pages_for_people(mesh):
@@ -191,5 +191,5 @@ def test_an_unknown_address_is_a_page_for_people_and_a_problem_for_programs(mesh
     assert (stranger.status_code, "There is no page" in stranger.text) == (404, True)
     assert 'aria-label="Main"' not in stranger.text
     if not path.startswith("/teams"):
-        asked = httpx.get(url + path, headers={"Authorization": f"Bearer {token}"})
+        asked = httpx.get(url + path, headers={"Authorization": f"Bearer {token}"}, timeout=60)
         assert (asked.status_code, asked.json()["code"]) == (404, "not_found")

@@ -66,15 +66,15 @@ def slowed(tmp_path_factory):
 @pytest.mark.parametrize("next", ["http://[", "//[", "//[::1", "/\t/evil.example", "\\\\evil.example", "https:/evil"])
 def test_an_address_that_is_none_leads_to_the_start_page(mesh, next):
     url, tokens = mesh
-    assert httpx.get(f"{url}/sign-in", params={"next": next}, headers=OWN).status_code == 200
-    done = httpx.post(f"{url}/sign-in", data={"token": tokens["write"], "next": next}, headers=OWN)
+    assert httpx.get(f"{url}/sign-in", params={"next": next}, headers=OWN, timeout=60).status_code == 200
+    done = httpx.post(f"{url}/sign-in", data={"token": tokens["write"], "next": next}, headers=OWN, timeout=60)
     assert (done.status_code, done.headers["location"]) == (303, "/")
 
 
 @pytest.mark.parametrize("origin", ["http://[", "http://[::1", "null", "", "//", "http://x@"])
 def test_an_origin_that_is_none_is_another_sites(mesh, origin):
     url, _ = mesh
-    assert httpx.post(f"{url}/sign-out", headers={"Origin": origin}).status_code == 403
+    assert httpx.post(f"{url}/sign-out", headers={"Origin": origin}, timeout=60).status_code == 403
 
 
 def test_no_origin_matches_a_host_that_is_not_named(mesh):
@@ -145,7 +145,7 @@ def test_no_path_leads_elsewhere(mesh, path):
 def test_a_session_widens_no_token(mesh):
     url, tokens = mesh
     cookies = {"thinmesh_session": tokens["read"]}
-    with httpx.Client(base_url=url, headers=OWN, cookies=cookies) as client:
+    with httpx.Client(base_url=url, headers=OWN, cookies=cookies, timeout=60) as client:
         for path, typed in (
             ("/tokens", {"scope": "write"}),
             ("/tokens", {"scope": "admin"}),
@@ -173,8 +173,8 @@ def test_a_link_does_not_say_that_something_was_done(eve):
 def test_strangers_fill_no_memory(mesh, eve):
     url, _ = mesh
     long = {"token": "x" * (300 << 10)}
-    assert httpx.post(f"{url}/sign-in", data=long, headers=OWN).status_code == 413
-    assert httpx.post(f"{url}/teams", data=long, headers=OWN).status_code == 413
+    assert httpx.post(f"{url}/sign-in", data=long, headers=OWN, timeout=60).status_code == 413
+    assert httpx.post(f"{url}/teams", data=long, headers=OWN, timeout=60).status_code == 413
     assert eve.post("/teams", data={"name": "x" * (300 << 10)}).status_code == 422
 
 
@@ -192,7 +192,7 @@ def test_a_body_that_stalls_is_not_waited_for_for_ever(mesh):
 @pytest.mark.parametrize("shown", [{"Cookie": "a=b"}, {"Authorization": "x"}, {"Cookie": "thinmesh_session=x.y.z"}, {}])
 def test_strangers_are_slowed_down_whatever_they_show(slowed, path, shown):
     url, _ = slowed
-    with httpx.Client(base_url=url) as client:
+    with httpx.Client(base_url=url, timeout=60) as client:
         replies = [client.get(path, headers=shown) for _ in range(60)]
     refused = [reply for reply in replies if reply.status_code == 429]
     assert refused
@@ -201,7 +201,7 @@ def test_strangers_are_slowed_down_whatever_they_show(slowed, path, shown):
 
 def test_who_is_signed_in_is_not_slowed_down_by_strangers_of_the_same_address(slowed):
     url, token = slowed
-    with httpx.Client(base_url=url) as client:
+    with httpx.Client(base_url=url, timeout=60) as client:
         while client.get("/", headers={"Cookie": "a=b"}).status_code != 429:
             pass
         assert client.get("/", headers={"Cookie": f"thinmesh_session={token}"}).status_code == 200
@@ -212,17 +212,17 @@ def test_over_tls_no_other_host_of_the_domain_sets_the_session(tmp_path):
     text = (home / "thinmesh.toml").read_text()
     (home / "thinmesh.toml").write_text(text.replace('#url = ""', 'url = "https://mesh.example"', 1))
     with up(home) as url:
-        begun = httpx.post(f"{url}/sign-in", data={"token": token}, headers=OWN)
+        begun = httpx.post(f"{url}/sign-in", data={"token": token}, headers=OWN, timeout=60)
         name, _, rest = begun.headers["set-cookie"].partition("=")
         assert name == "__Host-thinmesh_session"
         assert "; secure" in rest.lower()
         assert "path=/" in rest.lower()
         assert "domain" not in rest.lower()
-        assert httpx.get(url, headers={"Cookie": f"thinmesh_session={token}"}).status_code == 401
-        assert httpx.get(url, headers={"Cookie": f"{name}={token}"}).status_code == 200
+        assert httpx.get(url, headers={"Cookie": f"thinmesh_session={token}"}, timeout=60).status_code == 401
+        assert httpx.get(url, headers={"Cookie": f"{name}={token}"}, timeout=60).status_code == 200
         host = {"Host": "mesh.example"}
         for scheme, status in (("http", 403), ("https", 303)):
-            posted = httpx.post(f"{url}/sign-out", headers={**host, "Origin": f"{scheme}://mesh.example"})
+            posted = httpx.post(f"{url}/sign-out", headers={**host, "Origin": f"{scheme}://mesh.example"}, timeout=60)
             assert posted.status_code == status, scheme
 
 

@@ -21,7 +21,7 @@ class World:
         self.url, self.home, self.admin, self.provider = url, home, admin, provider
 
     def browser(self):
-        return httpx.Client(base_url=self.url, headers=OWN)
+        return httpx.Client(base_url=self.url, headers=OWN, timeout=60)
 
     def asked(self, browser, next="/"):
         """Begin to sign in, and give what the provider was asked."""
@@ -46,7 +46,7 @@ class World:
 
     def audit(self):
         headers = {"Authorization": f"Bearer {self.admin}"}
-        return httpx.get(f"{self.url}/operations/v1/audit", headers=headers).json()["items"]
+        return httpx.get(f"{self.url}/operations/v1/audit", headers=headers, timeout=60).json()["items"]
 
 
 @pytest.fixture(scope="module")
@@ -138,16 +138,16 @@ def test_signing_out_ends_the_session_everywhere_and_a_typed_token_lives_on(worl
         world.signed_in(browser)
         token = browser.cookies["thinmesh_session"]
         api = {"Authorization": f"Bearer {token}"}
-        assert httpx.get(f"{world.url}/identity/v1/whoami", headers=api).json()["scope"] == "write"
+        assert httpx.get(f"{world.url}/identity/v1/whoami", headers=api, timeout=60).json()["scope"] == "write"
         assert browser.get("/sign-out/done").headers["location"] == "/"
         out = browser.post("/sign-out")
         assert (out.status_code, out.headers["location"]) == (303, "/sign-out/done")
         assert "goes on" in browser.get("/sign-out/done").text
-        assert httpx.get(f"{world.url}/identity/v1/whoami", headers=api).status_code == 401
+        assert httpx.get(f"{world.url}/identity/v1/whoami", headers=api, timeout=60).status_code == 401
         typed = cli_json("token", "new", "rosa", home=world.home)["token"]
         assert browser.post("/sign-in", data={"token": typed}).status_code == 303
         assert browser.post("/sign-out").headers["location"] == "/sign-in"
-    kept = httpx.get(f"{world.url}/identity/v1/whoami", headers={"Authorization": f"Bearer {typed}"})
+    kept = httpx.get(f"{world.url}/identity/v1/whoami", headers={"Authorization": f"Bearer {typed}"}, timeout=60)
     assert kept.json()["user"] == "rosa"
 
 
@@ -156,7 +156,7 @@ def test_a_session_makes_tokens_for_git_that_outlast_it(world):
     with world.browser() as browser:
         world.signed_in(browser)
         api = {"Authorization": f"Bearer {browser.cookies['thinmesh_session']}"}
-    made = httpx.post(f"{world.url}/identity/v1/tokens", json={"expires": "P90D"}, headers=api)
+    made = httpx.post(f"{world.url}/identity/v1/tokens", json={"expires": "P90D"}, headers=api, timeout=60)
     assert made.status_code == 201
     assert cli_json("token", "list", "lena", home=world.home)["items"]
 
@@ -190,7 +190,7 @@ def test_over_tls_no_other_host_of_the_domain_sets_what_was_begun(tmp_path):
         file = home / "thinmesh.toml"
         file.write_text(file.read_text().replace(f'url = "{address}"', 'url = "https://mesh.example"'))
         with up(home) as url:
-            begun = httpx.get(f"{url}/sign-in/oidc", headers=OWN)
+            begun = httpx.get(f"{url}/sign-in/oidc", headers=OWN, timeout=60)
             name, _, rest = begun.headers["set-cookie"].partition("=")
             value, _, flags = rest.partition(";")
             assert name.startswith("__Host-thinmesh_oidc_")
@@ -201,8 +201,8 @@ def test_over_tls_no_other_host_of_the_domain_sets_what_was_begun(tmp_path):
             provider.nonce, state = asked["nonce"][0], asked["state"][0]
             back = f"{url}/sign-in/oidc/callback?code=a-code&state={state}"
             plain = name.removeprefix("__Host-")
-            assert httpx.get(back, headers={"Cookie": f"{plain}={value}"}).status_code == 400
-            assert httpx.get(back, headers={"Cookie": f"{name}={value}"}).status_code == 303
+            assert httpx.get(back, headers={"Cookie": f"{plain}={value}"}, timeout=60).status_code == 400
+            assert httpx.get(back, headers={"Cookie": f"{name}={value}"}, timeout=60).status_code == 303
 
 
 def test_an_answer_counts_once_and_in_the_browser_that_asked(world):
@@ -337,8 +337,8 @@ def test_what_was_typed_is_kept_when_a_session_has_ended(world):
 def test_who_sets_no_provider_notices_nothing(tmp_path):
     home, _ = make_home(tmp_path)
     with up(home) as url:
-        assert "oidc" not in httpx.get(f"{url}/sign-in").text
-        assert httpx.get(f"{url}/sign-in/oidc").status_code == 404
+        assert "oidc" not in httpx.get(f"{url}/sign-in", timeout=60).text
+        assert httpx.get(f"{url}/sign-in/oidc", timeout=60).status_code == 404
     refused = cli("user", "link", "admin", "s-1", home=home)
     assert refused.returncode == 1
     assert "oidc.issuer" in refused.stderr

@@ -64,7 +64,7 @@ def world(tmp_path_factory):
         for name, token in tokens.items():
             clients[name] = httpx.Client(base_url=url, headers={"Sec-Fetch-Site": "same-origin"}, timeout=60)
             assert clients[name].post("/sign-in", data={"token": token}).status_code == 303
-        clients["stranger"] = httpx.Client(base_url=url)
+        clients["stranger"] = httpx.Client(base_url=url, timeout=60)
         clients["ann"].headers["X-Who"] = "ann"
         asked = {"sql": "select count(*) from wind.t"}
         for name in ("bob", "ann"):
@@ -205,7 +205,7 @@ def test_a_product_is_given_as_a_file(world, kind, file, says):
 def test_the_file_of_a_product_is_what_the_api_gives(world):
     headers = {"Authorization": f"Bearer {world.tokens['bob']}"}
     for kind, address in (("odcs", "contract"), ("odps", "odps")):
-        api = httpx.get(f"{world.url}/product/v1/products/wind/{address}", headers=headers)
+        api = httpx.get(f"{world.url}/product/v1/products/wind/{address}", headers=headers, timeout=60)
         assert world.get("bob", f"/products/wind/documents/{kind}").content == api.content
     assert world.get("bob", "/products/wind/documents/other").status_code == 404
     assert world.get("bob", "/products/gone/documents/odps").status_code == 410
@@ -222,7 +222,7 @@ def test_the_token_of_the_lines_for_jdbc_goes_to_this_server_alone(world):
     assert f"scope '{world.url}/'" in secret
     # What the driver asks for, as it asks: first how long it is, then the end of it, then the rest.
     url = re.search(r"read_parquet\('([^']*)'\)", select)[1]
-    with httpx.Client(headers={"Authorization": f"Bearer {world.tokens['bob']}"}) as client:
+    with httpx.Client(headers={"Authorization": f"Bearer {world.tokens['bob']}"}, timeout=60) as client:
         assert client.head(url).status_code == 200
         assert client.get(url, headers={"Range": "bytes=0-3"}).content[:4] == b"PAR1"
 
@@ -309,7 +309,7 @@ def test_the_place_of_the_data_is_told(world):
 
 def test_what_a_pushed_readme_says_is_found_at_once(world):
     headers = {"Authorization": f"Bearer {world.tokens['bob']}"}
-    found = httpx.get(f"{world.url}/product/v1/search", params={"q": "anemometers"}, headers=headers).json()
+    found = httpx.get(f"{world.url}/product/v1/search", params={"q": "anemometers"}, headers=headers, timeout=60).json()
     assert [each["name"] for each in found["items"]] == ["wind"]
 
 
@@ -450,7 +450,7 @@ def test_a_first_visit_is_light(world):
 
 def test_the_api_tells_the_same(world):
     headers = {"Authorization": f"Bearer {world.tokens['bob']}"}
-    shown = httpx.get(f"{world.url}/product/v1/products/wind", headers=headers).json()
+    shown = httpx.get(f"{world.url}/product/v1/products/wind", headers=headers, timeout=60).json()
     assert shown["lineage"] == {"inputs": ["gale"], "outputs": ["vault"]}
     assert shown["readme"].startswith("# Wind")
     assert shown["may"] == {"read": True, "change": False, "publish": False}
