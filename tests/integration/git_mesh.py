@@ -163,7 +163,7 @@ def git(folder, *arguments, check=True, **options):
         env={**GIT_CLIENT, **options.pop("env", {})},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         **options,
     )
     assert not check or done.returncode == 0, done.stderr

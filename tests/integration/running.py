@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import random
 import re
 import socket
 import subprocess
@@ -14,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 COMMAND = [sys.executable, "-m", "thinmesh.interface.cli"]
+# Seconds after which what has not ended hangs: far more than anything takes on a busy machine.
+PATIENCE = 300
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -34,7 +38,7 @@ def cli(
         input=stdin,
         cwd=folder,
         env=environment(**where, **more),
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
 
@@ -70,7 +74,7 @@ def up(home: Path, *arguments: str) -> Iterator[str]:
         yield json.loads(line)["url"]
     finally:
         process.terminate()
-        code = process.wait(30)
+        code = process.wait(PATIENCE)
         if process.stdout:
             process.stdout.close()
     assert code == 0, (home / "run" / "stderr.log").read_text()
@@ -91,12 +95,18 @@ def write_csv(folder: Path, name: str, rows: Sequence[Mapping[str, Any]]) -> Pat
     return path
 
 
+# Below those that Linux gives to whoever asks for any (32768 and up), and never the same twice: between finding a port
+# and listening on it, a connection or a server of another test would take one of those.
+_PORTS = iter(random.SystemRandom().sample(range(20_000, 32_000), 12_000))
+
+
 def free_port() -> int:
-    """Find a port that nobody listens on."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
+    """Find a port that nobody listens on, and that nobody is given before it is used."""
+    for port in _PORTS:
+        with socket.socket() as found, contextlib.suppress(OSError):
+            found.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no port is free")
 
 
 def vouched_by(home: Path, issuer: str, client: str, secret: str) -> str:

@@ -10,7 +10,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections import Counter, defaultdict
@@ -23,7 +22,7 @@ from typing import Any
 import httpx
 import pyarrow.parquet as pq
 
-from tests.integration.running import COMMAND, environment
+from tests.integration.running import COMMAND, environment, free_port
 from thinmesh.bootstrap import Platform, init_home, open_home
 from thinmesh.kernel.ledger import Entry
 
@@ -41,8 +40,7 @@ class Served:
         self.folder = folder
         self.tokens = {"admin": init_home(self.home).admin_token}
         self._process: subprocess.Popen[str] | None = None
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         with self.opened() as platform:
             admin = platform.identity.principal_of_home()
