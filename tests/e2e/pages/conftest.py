@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.integration.running import cli_json, make_home, register, up, write_csv
 
@@ -19,6 +19,11 @@ _FLAGS = (
     "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync"
 ).split()
+
+
+# What a browser waits for may take long beside other tests; Playwright itself expects everything within five seconds.
+PATIENCE = 60_000  # milliseconds
+expect.set_options(timeout=PATIENCE)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -66,7 +71,7 @@ class Mesh:
             if user:
                 self.sign_in(opened, user)
             page = opened.new_page()
-            page.set_default_timeout(15_000)
+            page.set_default_timeout(PATIENCE)
             page.on("console", lambda told: self._complaint(told.type, told.text))
             page.on("pageerror", lambda error: self.faults.append(str(error)))
             yield page

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from playwright.sync_api import expect
+
 from tests.integration.running import cli_json
 
 
@@ -44,6 +46,7 @@ def test_finds_are_narrowed_down_ordered_and_a_slip_is_told(mesh):
         assert found.all_inner_texts() == ["crews"]
         assert "access=request" in page.url, "what was chosen goes with the next words"
         page.get_by_role("link", name="on request remove").click()
+        page.wait_for_url(lambda address: "access=" not in address)
         page.goto("/?q=hour")
         page.get_by_role("navigation", name="Order").get_by_role("link", name="Name").click()
         page.wait_for_url("**sort=name*")
@@ -137,7 +140,7 @@ def test_a_file_is_taken_where_it_is_dropped(mesh):
         )
         page.locator("form[data-handing-in]").dispatch_event("drop", {"dataTransfer": carried})
         page.get_by_role("textbox", name="Name of minutes").wait_for()
-        assert page.get_by_label("Name", exact=True).input_value() == "dropped_trips"
+        expect(page.get_by_label("Name", exact=True)).to_have_value("dropped_trips")
 
 
 def test_a_dropped_file_becomes_a_product(mesh, tmp_path):
@@ -149,7 +152,7 @@ def test_a_dropped_file_becomes_a_product(mesh, tmp_path):
         page.get_by_role("textbox", name="Name of minutes").fill("duration")
         page.get_by_role("textbox", name="Description of minutes").fill("In minutes")
         name = page.get_by_label("Name", exact=True)
-        assert name.input_value() == "bike_trips"
+        expect(name).to_have_value("bike_trips")
         name.fill("Bike Trips")
         assert not name.evaluate("field => field.validity.valid")
         name.fill("bike_trips")
@@ -232,6 +235,7 @@ def test_nothing_typed_is_lost_when_a_session_ends(mesh, axe):
         page.get_by_role("button", name="Send it now").click()
         page.wait_for_url("**/requests?done=requested*")
         page.get_by_role("button", name="Withdraw").click()
+        page.wait_for_url("**/requests?done=revoked*")  # nobody else asks while this is open
 
 
 def test_a_session_that_ends_beside_a_dropped_file_is_renewed_in_place(mesh, tmp_path):

@@ -6,10 +6,12 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from tests.integration.running import cli_json, make_home, register, up, vouched_by
 from tests.openid.provider import RealProvider, installed
+
+from .conftest import PATIENCE
 
 CLIENT, SECRET = "mesh", "a secret of forty characters, and a sign: %"
 CLAIMS = {
@@ -39,7 +41,7 @@ def page(mesh: tuple[str, Browser]) -> Iterator[Page]:
     url, browser = mesh
     context = browser.new_context(base_url=url)
     opened = context.new_page()
-    opened.set_default_timeout(20_000)
+    opened.set_default_timeout(PATIENCE)
     yield opened
     context.close()
 
@@ -77,7 +79,7 @@ def test_a_person_signs_out_at_the_provider_as_well(page):
     page.wait_for_url("**/session/end/success**")
     page.goto("/products/wind")
     page.get_by_role("link", name=re.compile("Sign in with 127")).click()
-    assert page.locator("input[name=password]").is_visible()
+    expect(page.locator("input[name=password]")).to_be_visible()
 
 
 def test_a_verified_address_gives_a_name(page):
@@ -90,7 +92,7 @@ def test_a_name_of_somebody_else_is_told_with_what_to_do(page):
     page.goto("/")
     sign_in_there(page, "carl-9")
     assert "thinmesh user link carl carl-9" in page.get_by_role("alert").inner_text()
-    assert page.get_by_label("Token").is_visible()
+    expect(page.get_by_label("Token")).to_be_visible()
 
 
 def test_who_turns_back_at_the_provider_may_try_again(page):
