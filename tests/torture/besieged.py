@@ -43,8 +43,8 @@ TOKENS = {
     "eve_revoked": ("eve", "P1D", "write"),
     "eve_expired": ("eve", "PT1S", "write"),
 }
-# Longer than a neighbour's small request may take while somebody attacks; a busy machine alone takes a second.
-PATIENCE = 10.0
+# Longer than a neighbour's small request may take while somebody attacks; a busy machine alone takes some seconds.
+PATIENCE = 30.0
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,8 @@ class World:
         return self.url.replace("http://", f"http://x:{self.tokens[who]}@") + "/git/data.git"
 
     def tip(self) -> str:
-        """Give the commit that `main` is at, which the forge has too."""
+        """Give the commit that `main` is at once it rests, which the forge has too."""
+        self.settle()
         tip = git(self.data, "rev-parse", "main").stdout.strip()
         if self.forge.git("cat-file", "-e", tip, check=False).returncode:
             self.forge.git("fetch", "--quiet", self.address("eve"), "main")
@@ -84,6 +85,7 @@ class World:
         return self.forge.edit(self.tip(), changes, *parents, **options)
 
     def state(self) -> State:
+        self.settle()
         listed = git(self.data, "cat-file", "--batch-all-objects", "--batch-check=%(objectname)", "--unordered").stdout
         return State(
             self.tip(),
@@ -92,6 +94,19 @@ class World:
             frozenset(listed.split()),
             self._log.stat().st_size,
         )
+
+    def settle(self) -> None:
+        """Wait until the server has written to `main` what it owes it: the catalog file follows what was taken."""
+        until = time.monotonic() + 60
+        while self._owed():
+            assert time.monotonic() < until, "the catalog file does not follow"
+            time.sleep(0.05)
+
+    def _owed(self) -> int:
+        status, reply = self.ask("GET", "/operations/v1/status", headers=self.bearer("bob"))
+        assert status == 200, reply
+        [lag] = [each["lag"] for each in json.loads(reply)["projections"] if each["name"] == "catalog_file"]
+        return int(lag)
 
     @property
     def _log(self) -> Path:
@@ -145,6 +160,9 @@ class World:
         text = base64.b64encode(f"x:{self.tokens[who]}".encode()).decode()
         return {"Authorization": f"Basic {text}"}
 
+    def bearer(self, who: str) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.tokens[who]}"}
+
     def send(
         self, head: bytes, packed: bytes = b"", headers: Mapping[str, str] | None = None, who: str = "eve"
     ) -> tuple[int, bytes]:
@@ -169,6 +187,13 @@ class World:
         self.quiet(before)
         for id in ids:
             assert not self.fetches(id), f"{id} of a refused push can be fetched"
+
+    def unpacking(self) -> None:
+        """Wait until the server has begun to unpack a push that was not sent to its end."""
+        until = time.monotonic() + 60
+        while not any(self.data.glob("objects/*incoming*")):
+            assert time.monotonic() < until, "the push is not taken up"
+            time.sleep(0.02)
 
     def nothing_left(self) -> None:
         """Require that no quarantine and no half-written pack is left, once git's children had time to end."""
@@ -210,7 +235,7 @@ class World:
     def lively(self) -> float:
         """Require that the server answers another user soon; give the seconds it took."""
         start = time.monotonic()
-        headers = {"Authorization": f"Bearer {self.tokens['bob']}"}
+        headers = self.bearer("bob")
         status, reply = self.ask("GET", "/product/v1/products?limit=1", headers=headers, timeout=PATIENCE)
         assert status == 200, reply
         return time.monotonic() - start

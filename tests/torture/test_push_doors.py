@@ -6,7 +6,6 @@ import base64
 import json
 import socket
 import subprocess
-import time
 
 import pytest
 
@@ -312,7 +311,7 @@ class SlowPush:
             f"Content-Length: {len(body)}\r\n\r\n"
         )
         self._connection.sendall(head.encode() + body[:-25])
-        time.sleep(0.5)
+        world.unpacking()
 
     def finish(self):
         self._connection.sendall(self._rest)

@@ -595,7 +595,7 @@ def test_a_push_whose_client_goes_away_leaves_nothing(world):
             f"Content-Type: application/x-git-receive-pack-request\r\nContent-Length: {len(body)}\r\n\r\n".encode()
             + body[:-10]
         )
-        time.sleep(0.5)
-    time.sleep(0.5)
+        world.unpacking()
+    world.nothing_left()
     world.unharmed(before, commit)
     assert git(world.data, "rev-parse", "main").stdout.strip() == before.main
