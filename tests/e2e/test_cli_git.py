@@ -23,7 +23,7 @@ def git(*arguments, person, folder=None):
         text=True,
         cwd=folder,
         env={**environment(**person), "GIT_TERMINAL_PROMPT": "0"},
-        timeout=60,
+        timeout=300,
         check=False,
     )
 

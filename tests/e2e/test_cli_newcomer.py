@@ -43,7 +43,7 @@ def typed(line: str, folder: Path, **more: str) -> subprocess.CompletedProcess[s
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     env = {**environment(), **more, "PATH": path}
     return subprocess.run(
-        ["bash", "-c", line], cwd=folder, env=env, capture_output=True, text=True, timeout=60, check=False
+        ["bash", "-c", line], cwd=folder, env=env, capture_output=True, text=True, timeout=300, check=False
     )
 
 

@@ -35,7 +35,7 @@ def test_the_ten_minutes_run_word_for_word(tmp_path):
         r"(?m)^! (.*)$", r"if \1; then exit 99; fi", story()
     )
     done = subprocess.run(
-        ["bash", "-c", script], cwd=work, env=environment, capture_output=True, text=True, timeout=120, check=False
+        ["bash", "-c", script], cwd=work, env=environment, capture_output=True, text=True, timeout=600, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "paid" in done.stdout
