@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import shlex
 import subprocess
 import sys
@@ -25,7 +26,13 @@ def run(command, cwd, **environment):
     )
 
 
-def test_the_demo_tells_its_story_within_a_minute_and_keeps_the_home(tmp_path):
+def computed() -> float:
+    """Give the seconds that the processes started here have computed, and those that they started."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def test_the_demo_tells_its_story_and_keeps_the_home(tmp_path):
     kept = tmp_path / "kept"
     done = run([sys.executable, "-m", "thinmesh.interface.cli", "demo", "--keep", str(kept)], tmp_path)
     assert done.returncode == 0, done.stderr
@@ -44,12 +51,14 @@ def test_the_demo_tells_its_story_within_a_minute_and_keeps_the_home(tmp_path):
     assert sorted(row[0] for row in json.loads(found.stdout)["rows"]) == [1458, 336776]
 
 
-def test_the_demo_leaves_nothing_behind_when_nothing_is_kept(tmp_path):
+def test_the_demo_takes_no_minute_and_leaves_nothing_behind_when_nothing_is_kept(tmp_path):
+    before = computed()
     done = run([sys.executable, "-m", "thinmesh.interface.cli", "demo", "--json"], tmp_path, TMPDIR=str(tmp_path))
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert told["home"] is None
-    assert told["seconds"] < 60
+    # A minute is what it takes where nothing else runs; beside other tests, what it computes says as much.
+    assert 0 < computed() - before < 45
     assert [path for path in tmp_path.iterdir() if path.name.startswith("thinmesh-demo")] == []
 
 

@@ -10,7 +10,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import distribution
 from pathlib import Path
@@ -29,9 +29,9 @@ class StandIn:
 
     name = "stand_in"
 
-    def __init__(self, folder: Path, seconds: float = 0.0) -> None:
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.seconds = seconds
+        self.meanwhile: Callable[[], object] = lambda: None  # what happens during each call
         self.at_once = 0  # products at the same time, the most so far
         self.twice: list[str] = []  # products told of twice at the same time
         self.asked = 0  # calls, failed ones too
@@ -98,7 +98,7 @@ class StandIn:
             self._now.add(name)
             self.at_once = max(self.at_once, len(self._now))
         try:
-            time.sleep(self.seconds)
+            self.meanwhile()
             while self._set("hang", name):
                 time.sleep(0.01)
             if self._set("down", name):

@@ -401,7 +401,7 @@ def test_what_somebody_deleted_there_is_seen_and_brought_back(service):
 def test_nobody_there_is_temporary():
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
-        server = Server(f"http://127.0.0.1:{taken.getsockname()[1]}", lambda: "t0ken", "thinmesh", 5)
+        server = Server(f"http://127.0.0.1:{taken.getsockname()[1]}", lambda: "t0ken", "thinmesh", 30)
         with pytest.raises(Temporary, match="does not answer") as told:
             DataHubCatalog(server).put(record())
     assert "t0ken" not in str(told.value)
@@ -466,7 +466,7 @@ def test_nobody_sends_what_is_told_on_to_another_host(status):
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere) as server:
         threading.Thread(target=server.serve_forever).start()
-        datahub = DataHubCatalog(Server(f"http://127.0.0.1:{server.server_port}", lambda: "t0ken", "thinmesh", 5))
+        datahub = DataHubCatalog(Server(f"http://127.0.0.1:{server.server_port}", lambda: "t0ken", "thinmesh", 30))
         try:
             with pytest.raises(Refused, match=f"answered {status}"):
                 datahub.put(record())

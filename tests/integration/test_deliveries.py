@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import threading
 import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -234,12 +235,14 @@ def test_a_server_compares_everything_an_hour_after_its_start_and_then_once_a_da
     platform.start()
     platform.maintenance.maintain()
     for span in (HOUR, timedelta(days=1)):
+        told = len(world.catalog.told())
         shown.unlink()
         world.now += span - timedelta(minutes=1)
         platform.maintenance.maintain()
         world.now += timedelta(minutes=1)
         assert not shown.exists()
-        _until(platform.maintenance.maintain, shown.exists)
+        _until(platform.maintenance.maintain, lambda told=told: len(world.catalog.told()) > told)
+        assert shown.exists()
     platform.close()
 
 
@@ -419,7 +422,8 @@ def test_a_package_that_cannot_be_loaded_is_named(tmp_path, monkeypatch):
 
 
 def test_several_products_go_at_once_and_none_twice(world):
-    world.catalog.seconds = 0.02
+    four = threading.Barrier(4)  # none is told before four are being told
+    world.catalog.meanwhile = lambda: four.wait(60)
     for number in range(40):
         world.register(f"p{number}")
     world.follow()

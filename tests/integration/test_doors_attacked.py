@@ -53,7 +53,7 @@ def mesh(tmp_path_factory):
     trap = Trap()
     with (
         up(home) as url,
-        httpx.Client(base_url=url, timeout=30, headers={"Authorization": f"Bearer {token}"}) as client,
+        httpx.Client(base_url=url, timeout=60, headers={"Authorization": f"Bearer {token}"}) as client,
     ):
         assert client.post("/identity/v1/teams", json={"name": "meteo", "domains": ["aviation"]}).status_code == 201
         assert client.post("/product/v1/products", json=described("weather")).status_code == 201
@@ -77,7 +77,7 @@ def exchanged(client, data, token, patience=0):
     parts = urlsplit(str(client.base_url))
     found = b""
     with socket.create_connection((parts.hostname, parts.port)) as raw:
-        raw.settimeout(10)
+        raw.settimeout(60)
         with contextlib.suppress(OSError):
             raw.sendall(data.replace(b"TOKEN", b"Authorization: Bearer " + token.encode() + b"\r\nHost: x"))
         with contextlib.suppress(OSError):

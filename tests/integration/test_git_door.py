@@ -28,7 +28,7 @@ def mesh(tmp_path):
     mesh.stop()
 
 
-def until(condition, seconds=20):
+def until(condition, seconds=60):
     """Wait for a condition, and give what it gave."""
     end = time.monotonic() + seconds
     while not (found := condition()):
@@ -39,7 +39,7 @@ def until(condition, seconds=20):
 
 def ask(mesh, method, path, body=None, headers=None):
     url = urlsplit(mesh.url)
-    connection = HTTPConnection(url.hostname, url.port, timeout=30)
+    connection = HTTPConnection(url.hostname, url.port, timeout=60)
     try:
         connection.request(method, url.path + path, body, {**SIGNED_IN, **(headers or {})})
         reply = connection.getresponse()
@@ -195,7 +195,7 @@ class Waiting(MovingHandler):
     def check(self, push, say):
         say("checking")
         self.entered.set()
-        assert self.go.wait(30)
+        assert self.go.wait(120)
         return super().check(push, say)
 
 
@@ -206,7 +206,7 @@ def test_a_push_that_came_whole_is_finished_without_its_client(tmp_path):
         head = clone.write("d/p/t.csv", "a\n1\n").commit()
         command = ["git", "push", "-q", "origin", "HEAD:refs/for/main"]
         client = subprocess.Popen(command, cwd=clone.path, stderr=subprocess.DEVNULL, start_new_session=True)
-        assert mesh.handler.entered.wait(20)
+        assert mesh.handler.entered.wait(60)
         os.killpg(client.pid, signal.SIGKILL)
         client.wait()
         mesh.handler.go.set()
@@ -290,7 +290,7 @@ class Slow(MovingHandler):
         if push.context.caller.user == "alice":
             with self.counting:
                 self.judged += 1
-            self.go.wait(60)
+            self.go.wait(300)
         return super().check(push, say)
 
 
@@ -310,7 +310,7 @@ def test_one_user_s_pushes_leave_room_for_the_others(tmp_path):
         assert mesh.data.tip() == head
         assert mesh.handler.judged == 4
         mesh.handler.go.set()
-        assert [client.wait(60) for client in clients] == [0] * 20
+        assert [client.wait(300) for client in clients] == [0] * 20
     finally:
         mesh.handler.go.set()
         for client in clients:

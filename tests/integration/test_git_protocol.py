@@ -1,12 +1,14 @@
 """What a client that speaks the protocol by hand is told of its push, byte by byte (gitprotocol-pack(5))."""
 
 import subprocess
-import threading
+from contextlib import closing
+from http.client import HTTPConnection
+from urllib.parse import urlsplit
 
 import pytest
 
 from tests.integration.git_mesh import GIT_CLIENT, Mesh
-from tests.integration.test_git_door import Waiting, ask
+from tests.integration.test_git_door import SIGNED_IN, Waiting, ask
 from thinmesh.adapters.git import receiving
 
 NOWHERE = "0" * 40
@@ -195,10 +197,16 @@ def test_the_connection_is_kept_alive_while_a_push_is_judged(tmp_path, monkeypat
     mesh = Mesh(tmp_path, handler=Waiting)
     try:
         _, body = a_push(mesh, mesh.clone(), "slow", "report-status side-band-64k")
-        threading.Timer(0.5, mesh.handler.go.set).start()
-        _, reply = push(mesh, body)
-        assert b"0005\x01" in reply
-        assert packet(b"ok refs/for/main\n") in bands(reply)[1]
+        url = urlsplit(mesh.url)
+        with closing(HTTPConnection(url.hostname, url.port, timeout=60)) as connection:
+            connection.request("POST", f"{url.path}/git-receive-pack", body, {**SIGNED_IN, **KIND})
+            reply, said = connection.getresponse(), b""
+            while b"0005\x01" not in said:
+                piece = reply.read1()
+                assert piece, said
+                said += piece
+            mesh.handler.go.set()
+            assert packet(b"ok refs/for/main\n") in bands(said + reply.read())[1]
     finally:
         mesh.handler.go.set()
         mesh.stop()

@@ -18,7 +18,7 @@ def mesh(tmp_path_factory):
     ben, kim = (cli_json("token", "new", name, home=home)["token"] for name in ("ben", "kim"))
     text = (home / "thinmesh.toml").read_text()
     (home / "thinmesh.toml").write_text(text.replace("#rate_limit = 1000", "rate_limit = 1"))
-    with up(home) as url, httpx.Client(base_url=url, timeout=30) as client:
+    with up(home) as url, httpx.Client(base_url=url, timeout=60) as client:
         yield home, client, tokens, ben, kim
 
 

@@ -62,13 +62,14 @@ def test_no_server_error_and_no_undocumented_answer(mesh, user, scope):
             *("--header", f"Authorization: Bearer {token}"),
             *("--checks", ",".join(CHECKS)),
             *(part for path in NOT_CALLED for part in ("--exclude-path", path)),
+            *("--request-timeout", "120"),
             *("--max-examples", "5", "--seed", "1", "--no-color", "--max-failures", "20"),
         ],
         capture_output=True,
         text=True,
         cwd=folder,
         env=environment(),
-        timeout=300,
+        timeout=1200,
         check=False,
     )
     assert done.returncode == 0, done.stdout[-20_000:]

@@ -212,7 +212,7 @@ SCOPES = {"read": "read", "publish": "publish:wages", "elsewhere": "publish:othe
 def world(tmp_path_factory):
     folder = tmp_path_factory.mktemp("scopes")
     home, first = make_home(folder)
-    with up(home) as url, httpx.Client(base_url=url, timeout=30) as client:
+    with up(home) as url, httpx.Client(base_url=url, timeout=60) as client:
         world = World(client, {"first": first, "foreign": foreign(folder / "keys")})
         for name in ("ann", "ben", "eve", "kim"):
             world.made("/identity/v1/users", "first", json={"name": name, "admin": name == "ann"})

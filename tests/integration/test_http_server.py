@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.integration.running import COMMAND, cli, cli_json, environment, make_home, up
+from tests.integration.running import COMMAND, PATIENCE, cli, cli_json, environment, make_home, up
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def test_a_home_in_a_very_long_path_has_its_socket_elsewhere(tmp_path):
         assert [path for path in runtime.iterdir() if path.is_socket()]
     finally:
         process.terminate()
-        code = process.wait(20)
+        code = process.wait(PATIENCE)
         process.stdout.close()
         shutil.rmtree(runtime)
     assert code == 0
@@ -86,12 +86,12 @@ def test_a_stop_finishes_what_runs_and_exits_in_peace(home):
 
         def ask():
             body = {"sql": sql, "id": "running"}
-            replies.append(httpx.post(f"{url}/query/v1/statements", json=body, headers=headers, timeout=60))
+            replies.append(httpx.post(f"{url}/query/v1/statements", json=body, headers=headers, timeout=120))
 
         asking = threading.Thread(target=ask)
         asking.start()
         while httpx.get(f"{url}/query/v1/statements/running", headers=headers, timeout=60).status_code != 200:
             pass
-    asking.join(30)
+    asking.join(120)
     assert replies[0].status_code == 200
     assert replies[0].json()["row_count"] == 1

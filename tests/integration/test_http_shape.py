@@ -204,7 +204,7 @@ def test_what_is_no_http_is_refused_in_the_same_shape(client):
 def test_headers_without_end_are_refused(client):
     parts = urlsplit(str(client.base_url))
     with socket.create_connection((parts.hostname, parts.port)) as raw:
-        raw.settimeout(10)
+        raw.settimeout(60)
         raw.sendall(b"GET / HTTP/1.1\r\n")
         with pytest.raises(OSError):  # noqa: PT012
             for _ in range(1000):

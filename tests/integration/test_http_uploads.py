@@ -35,7 +35,7 @@ def mesh(tmp_path_factory):
 def sending(url, path, token, *headers):
     """Begin a request, as a client does that has not sent its body yet."""
     parts = urlsplit(url)
-    with socket.create_connection((parts.hostname, parts.port), timeout=20) as connection:
+    with socket.create_connection((parts.hostname, parts.port), timeout=60) as connection:
         lines = [f"POST /product/v1/products/{path} HTTP/1.1", "Host: x", *headers]
         lines += [f"Authorization: Bearer {token}"] if token else []
         connection.sendall("\r\n".join([*lines, "", ""]).encode())
@@ -127,17 +127,16 @@ def test_a_file_name_that_leads_elsewhere_or_is_none_is_refused(mesh, name):
 
 def test_a_body_of_nobody_is_not_read(mesh):
     parts = urlsplit(mesh[0])
-    with socket.create_connection((parts.hostname, parts.port), timeout=20) as connection:
+    with socket.create_connection((parts.hostname, parts.port), timeout=60) as connection:
         connection.sendall(b"POST /product/v1/products HTTP/1.1\r\nHost: x\r\nContent-Length: 8388608\r\n\r\n{")
         assert status_of(connection) == 401
 
 
 def until(condition):
-    for _ in range(1500):
-        if condition():
-            return
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end, "it never came"
         time.sleep(0.01)
-    raise AssertionError("it never came")
 
 
 def test_a_client_that_hangs_up_ends_its_check_and_nobody_waits_for_it(mesh, tmp_path):
@@ -153,7 +152,7 @@ def test_a_client_that_hangs_up_ends_its_check_and_nobody_waits_for_it(mesh, tmp
         connection.sendall(body)
         until(begun)
         answer = httpx.get(
-            f"{url}/product/v1/products", headers={"Authorization": f"Bearer {tokens['ann']}"}, timeout=20
+            f"{url}/product/v1/products", headers={"Authorization": f"Bearer {tokens['ann']}"}, timeout=60
         )
         assert answer.status_code == 200
         assert begun()

@@ -117,14 +117,14 @@ def test_a_refusal_in_a_batch_is_its_own(home):
 
     def blocking(tx, tip):
         inside.set()
-        go.wait(10)
+        go.wait(60)
 
     def refusing(tx, tip):
         raise Refused("no")
 
     with ThreadPoolExecutor(3) as pool:
         first = pool.submit(ledger.submit, blocking)
-        inside.wait(10)
+        inside.wait(60)
         bad = pool.submit(ledger.submit, refusing)
         good = pool.submit(ledger.submit, registering(home, "a"))
         go.set()

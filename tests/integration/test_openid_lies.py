@@ -280,6 +280,7 @@ def test_an_answer_that_drips_is_not_waited_for(world, path, monkeypatch):
     provider.change[path] = lambda answer: replace(answer, body=b" ", pieces=1 << 20, pause=0.1)
     with pytest.raises(Temporary, match="does not answer in time"):
         answered(mesh)
+    monkeypatch.undo()  # an honest answer may take longer on a busy machine
     provider.change.clear()
     clock.now += 6
     assert answered(mesh).subject == "s-1"

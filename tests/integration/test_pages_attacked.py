@@ -226,7 +226,7 @@ def test_over_tls_no_other_host_of_the_domain_sets_the_session(tmp_path):
             assert posted.status_code == status, scheme
 
 
-def told(url: str, request: bytes, seconds: float = 30) -> bytes:
+def told(url: str, request: bytes, seconds: float = 60) -> bytes:
     """Send bytes, and give what comes until the end or a pause."""
     host, port = url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), timeout=seconds) as line:

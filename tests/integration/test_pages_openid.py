@@ -314,7 +314,7 @@ def test_a_slow_provider_holds_up_nobody_else(world):
                     "/sign-in/oidc/callback", params={"code": "a", "state": state}, timeout=0.2, follow_redirects=False
                 )
         with world.browser() as other:
-            assert other.post("/sign-in", data={"token": world.admin}, timeout=5).status_code == 303
+            assert other.post("/sign-in", data={"token": world.admin}, timeout=9).status_code == 303
             assert who(other) == "admin"
     finally:
         for browser in waiting:

@@ -75,6 +75,9 @@ def world(tmp_path_factory):
                 timeout=60,
             )
             assert done.status_code == 200
+        # What was asked is counted behind the answers; who looks into the log waits for it.
+        mine = {"Authorization": f"Bearer {tokens['ann']}"}
+        assert httpx.get(f"{url}/query/v1/statements", headers=mine, timeout=60).status_code == 200
         yield World(url, home, tokens, clients)
         for client in clients.values():
             client.close()

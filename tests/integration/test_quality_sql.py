@@ -111,7 +111,7 @@ def test_all_rules_together_have_the_time_of_one_statement(kept):
     began = time.monotonic()
     found = faults(kept, "id,email\n1,a\n")
     assert len(found) == 50
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 60  # and not 100
     assert "the rules before it took the 2 s that all of them have" in found[-1][3]
 
 

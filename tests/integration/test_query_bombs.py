@@ -157,7 +157,7 @@ def test_a_bomb_ends_and_harms_nobody(bombs, queries, name, record_property):
             faults.append(f"{error.status}: {error.detail}")
         if len(error.detail + error.help) > 5000:
             faults.append("its error is as large as itself")
-    if time.monotonic() - began > 15:
+    if time.monotonic() - began > 60:  # half a second, and what a busy machine adds
         faults.append("it was not ended in time")
     if _memory("VmHWM") - before > 100:
         faults.append(f"the server's memory grew by {_memory('VmHWM') - before} MB")

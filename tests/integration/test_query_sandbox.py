@@ -197,7 +197,7 @@ def test_code_in_a_worker_could_do_nothing_either(tmp_path, record_property):
     for name in ("mine", "other"):
         (tmp_path / name).write_text(name)
     (tmp_path / "scratch").mkdir()
-    ended = subprocess.run([sys.executable, "-c", ATTEMPTS, str(tmp_path)], capture_output=True, text=True, timeout=60)
+    ended = subprocess.run([sys.executable, "-c", ATTEMPTS, str(tmp_path)], capture_output=True, text=True, timeout=300)
     assert ended.returncode == 0, ended.stderr
     told = json.loads(ended.stdout)
     record_property("held", ("sandbox walls", told["tried"], told["tried"] - len(told["done"])))
@@ -263,7 +263,7 @@ def test_where_linux_offers_less_the_rest_stands_and_what_is_missing_is_named(qu
     asked = ["SELECT 42", f"SELECT * FROM read_csv('{tmp_path}/secret.csv')", f"COPY (SELECT 1) TO '{tmp_path}/x.csv'"]
     ended = subprocess.run(
         [sys.executable, "-c", OLD_KERNEL, str(tmp_path), *missing],
-        input=json.dumps(asked), capture_output=True, text=True, timeout=60,
+        input=json.dumps(asked), capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     assert ended.returncode == 0, ended.stderr
     told = json.loads(ended.stdout)
@@ -293,7 +293,7 @@ except RuntimeError as error:
 
 @pytest.mark.skipif(not landlock_abi(), reason="this kernel has no Landlock")
 def test_nothing_is_bound_that_cannot_be_fenced_in():
-    ended = subprocess.run([sys.executable, "-c", UNFENCED], capture_output=True, text=True, timeout=60)
+    ended = subprocess.run([sys.executable, "-c", UNFENCED], capture_output=True, text=True, timeout=300)
     assert "could not be fenced in" in ended.stdout, ended.stderr
 
 
@@ -332,7 +332,7 @@ def test_behind_the_screen_the_session_and_the_walls_hold_alone(tmp_path):
     before = {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in tmp_path.rglob("*")}
     done = subprocess.run(
         [sys.executable, "-c", UNSCREENED, str(tmp_path), str(mine)],
-        input=json.dumps(statements), capture_output=True, text=True, timeout=60,
+        input=json.dumps(statements), capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     assert done.stdout.rstrip().endswith("[(1,)]"), done.stdout + done.stderr
     assert SECRET not in done.stdout + done.stderr

@@ -146,7 +146,7 @@ def test_a_bomb_of_folders_costs_little(data):
     start = time.monotonic()
     with pytest.raises(TooLarge):
         read(data, bomb)
-    assert time.monotonic() - start < 20
+    assert time.monotonic() - start < 60
 
 
 def test_a_folder_nested_too_deep_is_named_and_not_read(data):

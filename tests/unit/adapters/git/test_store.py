@@ -58,8 +58,8 @@ def test_a_fresh_lock_is_waited_for(data):
     lock = data.path / "refs/heads/main.lock"
     lock.touch()
     timer = threading.Timer(0.2, lock.unlink)
-    timer.start()
     start = time.monotonic()
+    timer.start()
     old, new = data.tip(), change(data)
     data.move(old, new)
     assert time.monotonic() - start >= 0.15

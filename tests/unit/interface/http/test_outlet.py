@@ -59,7 +59,7 @@ def test_what_was_read_before_goes_first_and_every_frame_is_a_chunk():
         assert pour(outlet, source, len(FRAME))
         assert pour(outlet, source, 4)
         for thread in (reading, writing):
-            thread.join(20)
+            thread.join(60)
     assert chunks == [b"first", FRAME, b"last"]
 
 
@@ -83,10 +83,10 @@ def test_a_client_that_takes_nothing_holds_nobody(gone):
         pouring.join(1)
         assert pouring.is_alive()
         reader.close() if gone else stop.set()
-        pouring.join(20)
+        pouring.join(60)
         assert ended == [False]
         source.shutdown(socket.SHUT_RDWR)
-        feeding.join(20)
+        feeding.join(60)
 
 
 def feed(worker):

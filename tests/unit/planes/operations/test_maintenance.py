@@ -71,13 +71,13 @@ def test_two_threads_do_not_maintain_at_once():
 
     def wait():
         inside.set()
-        go.wait(10)
+        go.wait(60)
         return 0
 
     maintenance = Maintenance([Step("slow", timedelta(0), wait)])
     first = threading.Thread(target=maintenance.maintain)
     first.start()
-    inside.wait(10)
+    inside.wait(60)
     assert maintenance.maintain() == ()
     go.set()
     first.join()

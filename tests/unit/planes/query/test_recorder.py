@@ -50,7 +50,7 @@ def test_a_full_disk_stops_nobody_and_loses_nothing():
     recorder = Recorder(log)
     for number in range(10):
         recorder.add(entry(number))
-    assert log.tried.wait(5)
+    assert log.tried.wait(60)
     log.full.clear()
     recorder.flush()
     recorder.close()
@@ -63,7 +63,7 @@ def test_what_cannot_be_written_at_the_end_is_counted():
     log.full.set()
     recorder = Recorder(log)
     recorder.add(entry(1))
-    assert log.tried.wait(5)
+    assert log.tried.wait(60)
     recorder.close(patience=0.1)
     assert recorder.lost == 1
 
