@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pyarrow as pa
 import pytest
 from pyiceberg.catalog.sql import SqlCatalog
+from structlog.testing import capture_logs
 
 from tests.integration.keeping import Kept, made_home, picture, restored
 from thinmesh.adapters.git.care import GitCare
@@ -160,6 +161,29 @@ def test_a_publication_in_flight_is_safe_while_the_clock_leaps(kept):
     assert upload.exists()  # a slow client may take two days
     kept.upkeep(looks=20)
     assert not upload.exists()
+
+
+def test_a_server_says_which_step_of_the_upkeep_could_not_be_done(tmp_path):
+    made_home(tmp_path / "home").close()
+    ahead = timedelta(0)
+    platform = open_home(tmp_path / "home", mode="serve", clock=lambda: datetime.now(UTC) + ahead)
+    try:
+        assert platform.maintenance.maintain() == ()
+        for pack in (tmp_path / "home" / "log.git" / "objects" / "pack").glob("*.pack"):
+            pack.chmod(0o600)
+            os.truncate(pack, pack.stat().st_size // 2)
+        ahead = timedelta(hours=2)
+        with capture_logs() as told:
+            platform.start()
+            until = time.monotonic() + 60
+            while not any("upkeep" in each["event"] for each in told):
+                assert time.monotonic() < until, "nothing is said"
+                time.sleep(0.05)
+    finally:
+        platform.close()
+    failed = {each["step"]: each["error"] for each in told if "upkeep" in each["event"]}
+    assert failed["pack_log"].startswith("git repack failed in log.git: ")
+    assert list((tmp_path / "home" / "log.git" / "objects" / "pack").glob("*tmp[_-]*")) == []
 
 
 def test_what_killed_processes_left_is_gone_after_a_start(tmp_path):

@@ -212,6 +212,28 @@ class Story:
         self._compare(kind, command, acknowledged=done.get("acknowledged", False))
         return "refused" in done
 
+    def restored(self, folder: Path, points: int) -> int:
+        """Restore a backup into an empty folder, with room for a part of it; it is a home, or nothing is there.
+
+        Gives how often there was too little room.
+        """
+        command = self._command("backup") | {"file": str(self._outside / "backup")}
+        self._do("backup", command)
+        home = folder / "home"
+        whole = self._nursery.live("restore", home=str(home), file=command["file"])["bytes"]
+        refused = 0
+        for number in range(points):
+            # The points are spread over all that it writes.
+            leave = int(whole * (number + self._random.random()) / points)
+            done = self._nursery.live("restore", home=str(home), file=command["file"], leave=leave)
+            if not done.get("acknowledged"):
+                assert (done["refused"], done["left"]) == ("temporary", []), done
+                refused += 1
+        assert self._nursery.live("restore", home=str(home), file=command["file"])["acknowledged"]
+        self.home = home
+        self._compare("restore", command, acknowledged=True)
+        return refused
+
     def mend(self, part: str) -> list[str]:
         """Do what doctor names while a part is read-only; give the commands. Nothing may be left to name."""
         done = self._nursery.live("mend", home=str(self.home), shut=str(self.home / part))

@@ -412,7 +412,12 @@ class Platform:
         return False
 
     def _maintain(self) -> bool:
-        self.maintenance.maintain()
+        import structlog
+
+        for outcome in self.maintenance.maintain():
+            if outcome.error and not outcome.known:
+                told = {"step": outcome.step, "error": outcome.error}
+                structlog.get_logger("thinmesh.upkeep").warning("a step of the upkeep could not be done", **told)
         return False
 
     def hurry(self) -> None:

@@ -39,6 +39,10 @@ _ENVIRONMENT = {
 _PACK = ["-c", "pack.threads=1", "-c", "pack.compression=1"]
 _NICE = ["nice", "-n", "19"]
 _SYNCED = ["-c", "core.fsync=committed,loose-object,pack,pack-metadata"]
+# How git says that nothing more can be written (csum-file.c, write_error; errno(3)).
+_FULL = ("Out of diskspace", os.strerror(errno.ENOSPC), os.strerror(errno.EDQUOT))
+# What git names the packs and indexes that it writes; the ledger's own drafts are named `tmp_pack-…`.
+_DRAFTS = ("tmp_pack_*", "tmp_idx_*", "tmp_rev_*", "tmp_bitmap_*", ".tmp-*")
 
 
 class GitCare:
@@ -69,13 +73,12 @@ class GitCare:
 
     def export(self, tip: str, target: Path) -> None:
         """Write everything that a commit leads to, as one pack. Raises Internal where something is missing."""
-        command = [*_PACK, "pack-objects", "--revs", "--stdout", "-q", "--window=0", "--delta-base-offset"]
+        command = ["pack-objects", "--revs", "--stdout", "-q", "--window=0", "--delta-base-offset"]
         with target.open("xb") as out:
-            found = self._run(command, input=f"{tip}\n".encode(), output=out, optional=True)
+            found = self._run(command, options=_PACK, input=f"{tip}\n".encode(), output=out, optional=True)
         if found.returncode != 0:
             target.unlink(missing_ok=True)
-            if os.strerror(errno.ENOSPC).encode() in found.stderr:
-                raise Temporary("The disk of the platform home is full.", help="Free some space there, then try again.")
+            _require_room(found)
             raise Internal(
                 f"{self.path.name} cannot be copied: {_complaint(found)}.",
                 help="Run `thinmesh doctor`; it may be damaged.",
@@ -90,7 +93,7 @@ class GitCare:
         before = self._packs()
         if not loose and before <= 1:
             return 0
-        self._run([*_PACK, *_SYNCED, "repack", "-d", "-l", "-q", "--geometric=2"])
+        self._repack(["-d", "-l", "-q", "--geometric=2"])
         return loose + max(0, before - self._packs())
 
     def relieve(self) -> int:
@@ -107,9 +110,22 @@ class GitCare:
         """
         before = self._bytes()
         keep = [f"--unpack-unreachable={_GRACE}"]
-        self._run([*_PACK, *_SYNCED, "repack", "-a", "-d", "-l", "-q", "--write-bitmap-index", *keep], idle=True)
+        self._repack(["-a", "-d", "-l", "-q", "--write-bitmap-index", *keep], idle=True)
         self._run(["prune", f"--expire={_GRACE}"], idle=True)
         return max(before - self._bytes(), 0)
+
+    def _repack(self, arguments: Sequence[str], idle: bool = False) -> None:
+        """Make packs anew. Where git fails, what it has half written goes: the disk may be full of just that."""
+        before = self._drafts()
+        try:
+            self._run(["repack", *arguments], options=[*_PACK, *_SYNCED], idle=idle)
+        except MeshError:
+            for draft in self._drafts() - before:
+                draft.unlink(missing_ok=True)
+            raise
+
+    def _drafts(self) -> set[Path]:
+        return {path for name in _DRAFTS for path in (self.path / "objects" / "pack").glob(name)}
 
     def _bytes(self) -> int:
         return sum(_size(path) for path in self.path.glob("objects/**/*"))
@@ -124,16 +140,20 @@ class GitCare:
     def _run(
         self,
         arguments: Sequence[str],
+        options: Sequence[str] = (),
         input: bytes | None = None,
         output: IO[bytes] | int = subprocess.PIPE,
         optional: bool = False,
         idle: bool = False,
     ) -> subprocess.CompletedProcess[bytes]:
-        """Run git here, at the lowest priority where `idle`. Raises Internal where it fails, unless `optional`."""
+        """Run git here, at the lowest priority where `idle`.
+
+        Raises Temporary where the disk is full, Internal where it fails otherwise, unless `optional`.
+        """
         environment = {"PATH": os.environ.get("PATH", os.defpath), **_ENVIRONMENT}
         try:
             found = subprocess.run(
-                [*(_NICE if idle else []), self._git, "-C", str(self.path), *arguments],
+                [*(_NICE if idle else []), self._git, "-C", str(self.path), *options, *arguments],
                 input=b"" if input is None else input,
                 stdout=output,
                 stderr=subprocess.PIPE,
@@ -145,6 +165,7 @@ class GitCare:
                 f"git cannot be run: {error.strerror}.", help="Install git, and see that it is on PATH."
             ) from error
         if found.returncode != 0 and not optional:
+            _require_room(found)
             raise Internal(f"git {arguments[0]} failed in {self.path.name}: {_complaint(found)}.")
         return found
 
@@ -157,7 +178,7 @@ class GitRepositories:
         self._fsync = fsync
 
     def restore_data(self, path: Path, exported: Path, tip: str) -> None:
-        """Make the data repository. Raises Refused where the pack is damaged or incomplete."""
+        """Make the data repository. Raises Refused where the pack is not whole, Temporary on a full disk."""
         Store.make(path)
         write_settings(path, fsync=self._fsync)
         self._fill(path, exported, tip)
@@ -174,12 +195,14 @@ class GitRepositories:
         care = GitCare(path, self._git)
         try:
             # It names the pack by what is in it, as git does.
-            told = care._run([*_SYNCED, "index-pack", str(pack)]).stdout.split()
+            told = care._run(["index-pack", str(pack)], options=_SYNCED).stdout.split()
             for ending in ("pack", "idx"):
                 (pack.parent / f"restored.{ending}").rename(pack.parent / f"pack-{told[-1].decode()}.{ending}")
             (pack.parent / "restored.rev").unlink(missing_ok=True)
             Store(path, fsync=self._fsync).swing("", tip)
             faults = care.faults()
+        except Temporary:
+            raise
         except (MeshError, KeyError, OSError, ValueError) as error:
             raise _unusable(path, error.detail if isinstance(error, MeshError) else str(error)) from error
         if faults:
@@ -191,6 +214,12 @@ def _unusable(path: Path, why: str) -> Refused:
         f"The backup file is damaged: its {path.name} is not whole ({why}).",
         help="Use another backup; nothing was restored.",
     )
+
+
+def _require_room(found: subprocess.CompletedProcess[bytes]) -> None:
+    """Raise Temporary where a git that failed says that the disk is full."""
+    if any(each.encode() in found.stderr for each in _FULL):
+        raise Temporary("The disk of the platform home is full.", help="Free some space there, then try again.")
 
 
 def _complaint(found: subprocess.CompletedProcess[bytes]) -> str:

@@ -48,6 +48,7 @@ class Maintenance:
         self._clock = clock
         now = clock()
         self._due: dict[str, datetime] = {step.name: now + (step.first or step.every) for step in steps}
+        self._errors: dict[str, str] = {}
         self._running = threading.Lock()
 
     def maintain(self, everything: bool = False) -> tuple[StepOutcome, ...]:
@@ -61,10 +62,12 @@ class Maintenance:
 
     def _run(self, step: Step) -> StepOutcome:
         self._due[step.name] = self._clock() + step.every
+        before = self._errors.pop(step.name, None)
         try:
             return StepOutcome(step.name, step.run())
         except (MeshError, OSError) as error:
-            return StepOutcome(step.name, error=error.detail if isinstance(error, MeshError) else str(error))
+            told = self._errors[step.name] = error.detail if isinstance(error, MeshError) else str(error)
+            return StepOutcome(step.name, error=told, known=told == before)
 
 
 def steps_of(backends: Backends, tools: Tools, others: Sequence[Step] = ()) -> tuple[Step, ...]:

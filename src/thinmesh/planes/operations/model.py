@@ -141,8 +141,12 @@ class StatementCounts:
 
 @dataclass(frozen=True, slots=True)
 class StepOutcome:
-    """What one step of the maintenance came to; `error` where it failed, and is tried again at its next turn."""
+    """What one step of the maintenance came to; `error` where it failed, and is tried again at its next turn.
+
+    `known` tells that it failed for the same reason at the turn before.
+    """
 
     step: str
     count: int = 0
     error: str | None = None
+    known: bool = False

@@ -42,6 +42,19 @@ def test_steps_run_when_their_time_has_come_and_a_failing_one_keeps_none_from_it
     assert [each.step for each in maintenance.maintain(everything=True)] == ["failing", "often", "seldom"]
 
 
+def test_a_step_that_fails_for_the_same_reason_again_says_so():
+    why = iter(["The disk is full.", "The disk is full.", "It is damaged.", None, "It is damaged."])
+
+    def fail():
+        if reason := next(why):
+            raise Temporary(reason)
+        return 1
+
+    maintenance = Maintenance([Step("failing", timedelta(hours=1), fail)])
+    outcomes = [maintenance.maintain(everything=True)[0] for _ in range(5)]
+    assert [each.known for each in outcomes] == [False, True, False, False, False]
+
+
 def test_a_step_may_have_its_first_turn_before_a_whole_period_has_passed():
     time = Time()
     maintenance = Maintenance([Step("seldom", timedelta(days=7), lambda: 1, timedelta(hours=1))], time)
