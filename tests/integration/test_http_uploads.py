@@ -139,6 +139,25 @@ def until(condition):
         time.sleep(0.01)
 
 
+@pytest.mark.parametrize(
+    ("user", "ends", "status"), [("eve", ("token", "revoke"), 401), ("fay", ("team", "remove-member", "meteo"), 403)]
+)
+def test_what_was_being_sent_is_not_published_once_its_sender_may_not(mesh, user, ends, status):
+    """The upload began with every right; that ended before the files were there."""
+    url, home, _ = mesh
+    cli_json("user", "add", user, "--team", "meteo", home=home)
+    token = cli_json("token", "new", user, home=home)
+    body = HEAD + b"EWR,3.5\n\r\n--b--\r\n"
+    with sending(url, "weather/publications", token["token"], TYPE, f"Content-Length: {len(body)}") as connection:
+        connection.sendall(body[:-10])
+        until(lambda: left(home))
+        cli_json(*ends, token["id"] if status == 401 else user, home=home)
+        connection.sendall(body[-10:])
+        assert status_of(connection) == status
+    assert cli_json("show", "weather", home=home)["publication"] is None
+    until(lambda: not left(home))
+
+
 def test_a_client_that_hangs_up_ends_its_check_and_nobody_waits_for_it(mesh, tmp_path):
     url, home, tokens = mesh
     long = tmp_path / "weather.parquet"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 
 import pytest
 
@@ -96,6 +97,36 @@ def test_what_was_typed_beside_a_file_survives_the_end_of_a_session(mesh, conten
     assert re.findall(r'name="(\w+)" (?:rows|value)', resumed.text)[-5:] == list(fields)
     assert stranger.post("/new", data=fields, files={"file": ("late.csv", CSV)}).status_code == 303
     assert cli_json("show", name, home=home)["product"]["access"] == "request"
+
+
+@pytest.mark.parametrize(("typed", "kept"), [("Two lines", True), ("x" * (300 << 10), False)], ids=["few", "much"])
+def test_who_is_signed_in_no_more_once_the_files_are_there_keeps_what_was_typed(mesh, typed, kept):
+    clients, home = mesh
+    token = cli_json("token", "new", "olga", home=home)
+    client = visitor(str(clients["olga"].base_url), token["token"])
+    fields = {"new": "yes", "note": typed}
+    named = '--b\r\nContent-Disposition: form-data; name="{}"\r\n\r\n'.format
+    first = "".join(f"{named(name)}{text}\r\n" for name, text in fields.items())
+    first += named('file"; filename="late.csv') + "id\n1\n"
+    last = "2\r\n--b--\r\n"
+
+    def sent():
+        yield first.encode()
+        until = time.monotonic() + 60
+        while not list((home / "run").glob("upload-*")):
+            assert time.monotonic() < until, "the upload was not let in"
+            time.sleep(0.01)
+        cli_json("token", "revoke", token["id"], home=home)
+        yield last.encode()
+
+    kind = {"Content-Type": "multipart/form-data; boundary=b", "Content-Length": str(len(first + last))}
+    asked = client.post("/products/owned/publish", content=sent(), headers=kind)
+    assert asked.status_code == 401
+    assert "The token was revoked." in asked.text
+    assert "takes_files" in hidden(asked.text)
+    found = {name.removeprefix("typed."): text for name, text in hidden(asked.text).items() if "typed." in name}
+    assert found == (fields if kept else {})
+    assert "late" not in cli_json("show", "owned", home=home)["product"]["tables"]
 
 
 def test_a_stranger_who_sends_much_is_asked_to_sign_in_and_fills_no_memory(mesh):

@@ -12,7 +12,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from thinmesh.kernel.errors import Conflict, Malformed, MeshError, NotFound, Refused, Violation
+from thinmesh.kernel.errors import Conflict, Malformed, MeshError, NotFound, NotSignedIn, Refused, Violation
 from thinmesh.kernel.names import legal_name
 from thinmesh.planes.product.model import Upload
 
@@ -72,6 +72,8 @@ def register(visit: Visit) -> Response:
     name = made.product["name"]
     try:
         products.publish(visit.caller, name, _named(visit.files, renamed), progress=visit.progress)
+    except NotSignedIn:
+        raise
     except MeshError as error:
         return _refused(visit, error, registered=name)
     return visit.go(f"/products/{segment(name)}")
@@ -99,6 +101,8 @@ def publish(visit: Visit) -> Response:
         if not visit.form.get("new"):
             _refuse_strangers(visit, name)
         done = visit.platform.products.publish(visit.caller, name, _named(visit.files), mode, progress=visit.progress)
+    except NotSignedIn:
+        raise
     except MeshError as error:
         if visit.partial:
             return visit.page("handing_in_faults.html", error=error, violations=error.violations)

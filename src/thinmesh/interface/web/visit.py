@@ -136,14 +136,14 @@ def route(site: Site, page: Page) -> Route:
     """Make the route of a page."""
 
     async def answer(request: Request) -> Response:
-        form: Mapping[str, str] = {}
+        form: dict[str, str] = {}
         caller: Principal | None = None
         try:
             session.require_own(request, secure=site.secure)
             if page.takes_files is None:
-                form = await read_form(request)
+                form.update(await read_form(request))
             caller = session.caller_of(request)
-            return await _answered(page, Visit(site, request, caller, form))
+            return await _answered(page, Visit(site, request, caller, form), form)
         except MeshError as error:
             if page.for_script:
                 return problem_response(error, request_id(request.scope))
@@ -157,29 +157,34 @@ def route(site: Site, page: Page) -> Route:
 async def _asked_to_sign_in(
     site: Site, page: Page, request: Request, error: NotSignedIn, form: Mapping[str, str]
 ) -> Response:
-    # Of who was let in and is not any more, the request was read already.
-    if page.takes_files is None or session.is_known(request):
+    if page.takes_files is None:
         return site.sign_in(request, error, form)
     # Files are chosen again; a form whose texts cannot be kept is still one to sign in for.
-    with suppress(MeshError):
-        texts = await texts_beside_files(request, _STRANGERS_BYTES)
-        form = {name: value for name, value in texts.items() if name != _FILES}  # a field where none was chosen
-    return site.sign_in(request, error, form, takes_files=True)
+    if session.is_known(request):
+        # Who was let in, and is not any more: the request was read already, and has what a stranger may not send.
+        form = form if sum(map(len, [*form, *form.values()])) <= _STRANGERS_BYTES else {}
+    else:
+        with suppress(MeshError):
+            form = await texts_beside_files(request, _STRANGERS_BYTES)
+    typed = {name: value for name, value in form.items() if name != _FILES}  # a field where none was chosen
+    return site.sign_in(request, error, typed, takes_files=True)
 
 
-async def _answered(page: Page, visit: Visit) -> Response:
+async def _answered(page: Page, visit: Visit, texts: dict[str, str]) -> Response:
+    """Answer; `texts` takes what is typed beside files, and holds it if that comes to nothing."""
     if iscoroutinefunction(page.answer):
         made: Response = await page.answer(visit)
         return made
     answer = cast("Callable[[Visit], Response]", page.answer)
     if page.takes_files is None:
         return await run_in_threadpool(answer, visit)
-    return await _with_files(visit, answer, page.takes_files)
+    return await _with_files(visit, answer, page.takes_files, texts)
 
 
-async def _with_files(visit: Visit, answer: Callable[[Visit], Response], require: Callable[[Visit], None]) -> Response:
+async def _with_files(
+    visit: Visit, answer: Callable[[Visit], Response], require: Callable[[Visit], None], texts: dict[str, str]
+) -> Response:
     """Take the files, then answer once it is the caller's turn: what is checked takes turns with all other checks."""
-    texts: dict[str, str] = {}
     async with uploads(visit.request, visit.platform, visit.caller, partial(require, visit), texts) as files:
         given = replace(visit, form=texts, files=files)
         answered: Response = await in_turn(

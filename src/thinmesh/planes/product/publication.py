@@ -156,7 +156,8 @@ class Publishing:
         current = live_product(backends, tx, before.name)
         if current.sequence != before.sequence:
             raise Stale
-        backends.policy.require(caller, Action.PUBLISH, product=facts(current))
+        # An upload and its check may take an hour, in which tokens end and people leave teams.
+        backends.policy.require(backends.teams.again(tx, caller), Action.PUBLISH, product=facts(current))
         for blob in prepared.blobs:
             backends.data.admit(blob)
         publication = backends.index.next_publication(tx, current.name)
