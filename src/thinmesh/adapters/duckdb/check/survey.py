@@ -59,8 +59,9 @@ def _number(text: str) -> str:
 
 def _wide(text: str) -> str:
     """Give the condition that a text is an integer beyond 2^53, to which a double keeps no digits."""
+    # Not by abs(): the least BIGINT has none.
     whole = f"TRY_CAST(regexp_extract({text}, '^-?[0-9]+$') AS BIGINT)"
-    return f"strlen({text}) > 15 AND coalesce(abs({whole}) > {EXACT}, FALSE)"
+    return f"strlen({text}) > 15 AND coalesce({whole} NOT BETWEEN -{EXACT} AND {EXACT}, FALSE)"
 
 
 # Of the kinds below none has a letter but e and E of a number, T and Z of a time, and these words.

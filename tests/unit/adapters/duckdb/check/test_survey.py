@@ -14,6 +14,7 @@ from thinmesh.kernel.progress import no_progress
 from thinmesh.planes.product.model import Upload
 
 VALUES = [
+    *("9223372036854775807", "-9223372036854775808", "-9223372036854775809"),
     *("0", "1", "-0", "-1", "01", "+1", "1_0", " 1", "9" * 18, "9" * 19, "1.5", ".5", "1e3", "1E3", "0x1F", "٣"),
     *(
         "Infinity",
