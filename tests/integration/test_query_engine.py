@@ -216,6 +216,17 @@ def test_names_of_columns_need_not_be_unique_or_plain(engine):
     assert arrow.schema.names == ["a", "a"]
 
 
+def test_a_row_of_thousands_of_columns_comes_in_every_format(engine):
+    width = 1200
+    sql = "SELECT " + ", ".join(f"{n} AS a{n}" if n % 2 else f"'x,{n}' AS a{n}" for n in range(width))
+    wanted = [n if n % 2 else f"x,{n}" for n in range(width)]
+    assert rows(ask(engine, sql)) == [wanted]
+    written = list(csv.reader(io.StringIO(answer(ask(engine, sql, format="csv")).decode())))
+    assert written == [[f"a{n}" for n in range(width)], list(map(str, wanted))]
+    arrow = pa.ipc.open_stream(answer(ask(engine, sql, format="arrow"))).read_all()
+    assert list(arrow.to_pylist()[0].values()) == wanted
+
+
 def test_order_survives_a_limit_and_every_format(engine, lake):
     table = table_of(lake, [ID], write(lake, "shop", "order", [ID], [(number,) for number in range(200_000)]))
     sql = "SELECT id FROM shop.orders ORDER BY id % 1000, id DESC"
@@ -266,7 +277,7 @@ def test_information_schema_over_thousands_of_tables(engine, lake):
     visible = tuple(recorded(replace(made, product=f"p{number}")) for number in range(3000))
     sql = """SELECT (SELECT count(*) FROM information_schema.schemata),
         (SELECT count(*) FROM information_schema.tables), count(*), count(DISTINCT table_schema), min(column_default),
-        max(ordinal_position), list(DISTINCT data_type ORDER BY 1) FROM information_schema.columns"""
+        max(ordinal_position), list(DISTINCT data_type ORDER BY data_type) FROM information_schema.columns"""
     found = rows(ask(engine, sql, visible=visible))
     assert found == [[3000, 3000, 9000, 3000, None, 3, '["BIGINT","TIMESTAMP WITH TIME ZONE","VARCHAR"]']]
 

@@ -28,6 +28,8 @@ _PLAIN = {
 }
 # In JSON text: what comes before (whole texts, or single characters), then a number's name or the blank at the end.
 _NAMED_NUMBER = r"""(?s)((?:"(?:[^"\\]|\\.)*"|[^"])*?)(NaN|-?Infinity| $)"""
+# Columns that are written into one part of a CSV record.
+_PART = 64
 _NESTED = re.compile(r"(STRUCT|MAP|UNION|VARIANT)\b|.*\]$", re.DOTALL)
 
 
@@ -125,8 +127,11 @@ def _csv_value(column: str, sql_type: str) -> str:
 
 def csv_row(columns: Sequence[str], types: Sequence[str]) -> str:
     """Write the expression of one CSV record and a newline (RFC 4180; NULL is unquoted, the empty text quoted)."""
-    values = " || ',' || ".join(_csv_value(column, kind) for column, kind in zip(columns, types, strict=True))
-    return f"{values} || chr(10)"
+    values = [_csv_value(column, kind) for column, kind in zip(columns, types, strict=True)]
+    # Each || lies within the next one, and DuckDB refuses what lies a thousand deep: so a row is made of parts.
+    parts = [" || ',' || ".join(values[at : at + _PART]) for at in range(0, len(values), _PART)]
+    row = parts[0] if len(parts) == 1 else " || ',' || ".join(f"({part})" for part in parts)
+    return f"{row} || chr(10)"
 
 
 def csv_header(names: Sequence[str]) -> bytes:
