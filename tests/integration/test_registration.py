@@ -74,6 +74,39 @@ def test_what_was_copied_to_judge_present_data_is_gone_afterwards(kept):
     assert list(kept.platform.scratch.iterdir()) == []
 
 
+GROWING = {"id": {"name": "id", "logicalType": "integer", "required": True, "unique": True},
+           "paid": {"name": "paid", "logicalType": "number"}}  # fmt: skip
+
+
+@pytest.mark.parametrize("access", ["open", "request"], ids=["in-git", "in-the-lake"])
+def test_a_rule_is_tightened_though_a_column_came_after_the_data(kept, access):
+    kept.platform.identity.create_team(kept.admin, "team", ["d"])
+
+    def describe(*columns):
+        kept.register("bills", access=access, tables={"t": {"columns": list(columns)}})
+
+    describe(*GROWING.values())
+    kept.publish("bills", "id,paid\n1,5\n2,7\n")
+    note = {"name": "note", "logicalType": "string"}
+    describe(*GROWING.values(), note)
+    at_most = {**GROWING["paid"], "logicalTypeOptions": {"maximum": 10}}
+    describe(GROWING["id"], at_most, note, {"name": "seen", "logicalType": "date"})
+    with pytest.raises(Refused) as refused:
+        describe(GROWING["id"], {**at_most, "logicalTypeOptions": {"maximum": 6}}, note, {**note, "name": "seen"})
+    assert "changes its type" in refused.value.violations[0].message
+    seen = {"name": "seen", "logicalType": "date"}
+    for tighter, why in (
+        ([{**at_most, "logicalTypeOptions": {"maximum": 6}}, note, seen], "above the maximum 6"),
+        ([at_most, {**note, "required": True}, seen], "lacks 'note'"),
+        ([at_most, {**note, "quality": [{"metric": "nullValues", "mustBe": 0}]}, seen], "nullValues is 2"),
+    ):
+        with pytest.raises(Refused) as refused:
+            describe(GROWING["id"], *tighter)
+        assert [why in violation.message for violation in refused.value.violations] == [True]
+    with pytest.raises(Refused, match="do not satisfy"):
+        kept.publish("bills", "id,paid\n3,1\n")
+
+
 def test_the_status_tells_since_when_the_home_is_open(kept):
     opened = kept.platform.started
     kept.platform.clock = lambda: opened + timedelta(minutes=5)

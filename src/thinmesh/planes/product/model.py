@@ -15,10 +15,14 @@ from thinmesh.kernel.product import Product
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A data file that somebody hands in: the name it had there, and where it lies on this disk now."""
+    """A data file that somebody hands in: the name it had there, and where it lies on this disk now.
+
+    `present` is what the table consists of already, judged again: columns added to the contract since are not in it.
+    """
 
     name: str
     path: Path
+    present: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -298,7 +298,9 @@ class Pushing:
     ) -> tuple[Source, ...]:
         """Give all files of a table after the push: those there already are kept, unless all are to be read again."""
         state = plan.before.tables.get(table) if plan.before else None
-        present = {} if fresh or state is None else {file.source: file for file in state.files if file.source}
+        there = {file.source: file for file in state.files if file.source} if state else {}
+        present = {} if fresh else there
+        grows = state is not None and not state.table.inferred
         sources = []
         for number, path in enumerate(csv_paths(plan.files, folder, table)):
             blob = plan.files[path].id
@@ -307,7 +309,7 @@ class Pushing:
                 continue
             local = scratch / f"{table}.{number}.csv"
             repository.copy(blob, str(local))
-            sources.append(Source(digest(local), upload=Upload(path, local), blob=blob))
+            sources.append(Source(digest(local), upload=Upload(path, local, grows and blob in there), blob=blob))
         return tuple(sources)
 
     # Landing --------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from thinmesh.kernel.errors import Refused, Violation
@@ -93,10 +94,15 @@ def _natural(path: str) -> list[tuple[int, str]]:
 def present_sources(backends: Backends, current: Product, table: str, folder: Path) -> tuple[Source, ...]:
     """Hand in a table's present data once more: the CSVs they came from where these are known, else the Parquet.
 
-    The CSVs are copied into `folder`.
+    The CSVs are copied into `folder`. What an inferred table lacks was never a column of it: only a contract grows.
     """
     state = current.tables[table]
-    return tuple(
+    again = (
         reread(backends, table, file, folder / f"{table}-{number}.csv", state.in_git)
         for number, file in enumerate(state.files)
+    )
+    return tuple(
+        replace(source, upload=replace(source.upload, present=not state.table.inferred))
+        for source in again
+        if source.upload
     )

@@ -123,7 +123,7 @@ class Check:
             return
         self._unchecked += unchecked(run.table)
         for source in run.sources:
-            columns, faults = match(source.header, run.table, source.name, run.input.table)
+            columns, faults = match(source.header, run.table, source.name, run.input.table, present=source.present)
             self._violations += merged(faults)
             if isinstance(source, ParquetSource):
                 self._violations += source.structural(columns, run.table.name)
@@ -231,7 +231,11 @@ class Check:
                 run.staged.append((source.name, target, loaded.rows))
                 fields = {column.name: at + 1 for at, column in columns.items()}
                 files.append((source, target, fields))
-        shared = [{column.name for column in columns.values()} for columns in run.columns if columns]
+        shared = [
+            {column.name for column in (run.table.columns if source.present else columns.values())}
+            for source, columns in zip(run.sources, run.columns, strict=True)
+            if columns
+        ]
         present = tuple(path for _, path, _ in run.restaged) or run.input.present
         run.stored = Stored(run.table, present, files, frozenset(set.intersection(*shared) if shared else ()))
 

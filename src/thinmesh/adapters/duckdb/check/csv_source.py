@@ -31,7 +31,7 @@ class CsvSource:
 
     def __init__(self, upload: Upload, work: Path, limit: int, progress: Progress) -> None:
         """Scan the file. Raises Unreadable."""
-        self.name = upload.name
+        self.name, self.present = upload.name, upload.present
         self._work = work
         self._progress = progress
         compression = {".csv.gz": "gz", ".csv.zst": "zst"}.get(ending(upload.name) or "", "")

@@ -67,12 +67,13 @@ def delimiter_fault(header: Header, table: Table | None) -> str | None:
 
 
 def match(
-    header: Header, table: Table, file: str, before: Table | None = None
+    header: Header, table: Table, file: str, before: Table | None = None, *, present: bool = False
 ) -> tuple[dict[int, Column], list[Violation]]:
     """Match fields with columns by name: the column of each field, and every fault of the header together.
 
     A column that the file lacks is a fault even where it may be empty: a silent NULL hides a misspelt header.
-    `before` is the table without the columns that this check inferred.
+    `before` is the table without the columns that this check inferred. A `present` file was matched when it came: what
+    it lacks and may be empty was added since.
     """
     # Exported data are named as the columns are: they come back unless that is another column's header.
     wanted = {column.name: column for column in table.columns} | {column.header: column for column in table.columns}
@@ -97,7 +98,7 @@ def match(
             matched[n] = column
             taken.add(column.name)
     for column in table.columns:
-        if column.name not in taken:
+        if column.name not in taken and (column.required or not present):
             near = "" if column.header == column.name else f" (column {column.name})"
             optional = "" if column.required else "; a column without values is still named in the header"
             message = f"the header lacks {column.header!r}{near}{way_out or optional}"

@@ -24,7 +24,8 @@ _FILE = 1 << 40
 class Stored:
     """A table's rows on disk: the files that stay, and the ones of this check with their sources.
 
-    `files` are (source, Parquet, field number of each column); `columns` are the names that every one of them has.
+    `files` are (source, Parquet, field number of each column); `columns` are the names that every one of them has,
+    or that were added after it came: those read as NULL.
     """
 
     table: Table
@@ -36,15 +37,20 @@ class Stored:
         """Give the rows of the named columns as k0, k1, …, with `file` (-1: one that stays) and `record`."""
         own = [column.name for column in self.table.columns]
         parts = []
-        for n, (_, path, _) in enumerate(self.files):
+        for n, (_, path, fields) in enumerate(self.files):
             relation, number = numbered(parquet([path]), own)
-            parts.append(f"SELECT {_keys(names)}, {n} AS file, {number} AS record FROM {relation}")
+            keys = ", ".join(
+                f"{identifier(name) if name in fields else self._nothing(name)} AS k{at}"
+                for at, name in enumerate(names)
+            )
+            parts.append(f"SELECT {keys}, {n} AS file, {number} AS record FROM {relation}")
         if present and self.present:
             parts.append(f"SELECT {_keys(names)}, -1 AS file, 0 AS record FROM {by_id(self.table, self.present)}")
-        nothing = ", ".join(
-            f"CAST(NULL AS {_column(self.table, name).sql_type}) AS k{n}" for n, name in enumerate(names)
-        )
+        nothing = ", ".join(f"{self._nothing(name)} AS k{n}" for n, name in enumerate(names))
         return " UNION ALL ".join(parts) or f"SELECT {nothing}, 0 AS file, 0 AS record WHERE FALSE"
+
+    def _nothing(self, name: str) -> str:
+        return f"CAST(NULL AS {_column(self.table, name).sql_type})"
 
 
 def by_id(table: Table, paths: Sequence[Path]) -> str:

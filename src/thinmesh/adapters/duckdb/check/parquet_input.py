@@ -62,7 +62,7 @@ class ParquetSource:
 
     def __init__(self, upload: Upload, work: Path, limit: int, connection: Connection) -> None:
         """Read the schema and the sizes from the footer. Raises Unreadable."""
-        self.name = upload.name
+        self.name, self.present = upload.name, upload.present
         path = tame(upload.path, work)
         self._relation = parquet([path])
         self.size = upload.path.stat().st_size
