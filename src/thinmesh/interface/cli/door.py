@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from .output import ProgressLine
+from .output import ProgressLine, lines
 
 if TYPE_CHECKING:
     from thinmesh.interface.client.discovery import Target
@@ -51,17 +51,17 @@ class Door:
             session.close()
 
     def show(self, document: Any, people: Callable[[Any], str]) -> None:
-        """Print a result: the JSON document, or what `people` makes of it."""
+        """Print a result: the JSON document, or what `people` makes of it, with nothing that a terminal obeys."""
         if self.as_json:
             print(json.dumps(document, ensure_ascii=not _takes_utf8()))
         else:
             text = people(document)
             if text:
-                print(text)
+                print(lines(text))
 
     def say(self, text: str) -> None:
         """Print a message that is no result."""
-        print(text, file=sys.stderr)
+        print(lines(text), file=sys.stderr)
 
     def typed(self, words: str) -> str:
         """Write a command for the same place as this one, as it is to be typed."""

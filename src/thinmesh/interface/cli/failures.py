@@ -28,7 +28,7 @@ def report(error: MeshError, *, as_json: bool) -> int:
         for violation in error.violations:
             if violation.message in error.detail and not violation.examples:
                 continue  # said already
-            print(f"  {violation_line(violation)}", file=sys.stderr)
+            print(f"{_INDENT}{violation_line(violation)}", file=sys.stderr)
         if error.help:
             print(f"help: {lines(error.help, _INDENT)}", file=sys.stderr)
     return error.exit_code

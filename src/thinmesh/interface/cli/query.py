@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 import click
 
 from thinmesh.interface.client.files import whole_file
+from thinmesh.interface.client.problems import document_of, error_of_stranger
 from thinmesh.interface.client.session import Answer
 from thinmesh.kernel.errors import Malformed, MeshError
 
@@ -114,7 +115,9 @@ def _write(answer: Answer, format: str, file: BinaryIO) -> int:
 
 
 def _table(content: bytes) -> bytes:
-    found = json.loads(content)
+    found = document_of(content)
+    if found is None:
+        raise error_of_stranger(200, content)
     columns = found["columns"]
     if [column["name"] for column in columns] == _PLAN:
         return "".join(f"{output.lines(row[1])}\n" for row in found["rows"]).encode("utf-8", "backslashreplace")

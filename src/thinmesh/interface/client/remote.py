@@ -17,6 +17,8 @@ from .session import Document
 from .transport import Reply, Transport, multipart
 
 _PRODUCTS = "/product/v1/products"
+# Media types of documents that come as their author wrote them.
+_WRITTEN = ("application/yaml", "application/json")
 
 
 class RemoteAnswer:
@@ -170,11 +172,11 @@ class RemoteSession:
 
     def contract(self, product: str) -> bytes:
         """Give a product's ODCS document."""
-        return self._transport.send("GET", f"{_PRODUCTS}/{_part(product)}/contract", headers={"Accept": "*/*"}).read()
+        return self._written(f"{_PRODUCTS}/{_part(product)}/contract")
 
     def odps(self, product: str) -> bytes:
         """Give a product's ODPS document."""
-        return self._transport.send("GET", f"{_PRODUCTS}/{_part(product)}/odps", headers={"Accept": "*/*"}).read()
+        return self._written(f"{_PRODUCTS}/{_part(product)}/odps")
 
     def history(self, product: str, limit: int | None = None, cursor: str | None = None) -> Document:
         """List what happened to a product."""
@@ -189,7 +191,8 @@ class RemoteSession:
         # A connection of its own: an answer may be read long after other calls were made.
         own = self._transport.another()
         try:
-            return RemoteAnswer(own.send("POST", "/query/v1/statements", body, headers), own)
+            reply = own.send("POST", "/query/v1/statements", body, headers)
+            return RemoteAnswer(reply.require(FORMATS[format]), own)
         except BaseException:
             own.close()
             raise
@@ -283,6 +286,10 @@ class RemoteSession:
         return {**found, "file": str(target.absolute())}
 
     # ----------------------------------------------------------------------------------------------------------
+
+    def _written(self, path: str) -> bytes:
+        """Give a document as its author wrote it."""
+        return self._transport.send("GET", path, headers={"Accept": "*/*"}).require(*_WRITTEN).read()
 
     def _get(self, path: str, **query: Any) -> Document:
         found: Document = self._json("GET", path, None, **query)

@@ -23,7 +23,7 @@ from thinmesh.kernel.errors import Malformed, MeshError, NotSignedIn, Temporary
 from thinmesh.kernel.progress import Progress, no_progress
 
 from .files import FilePart
-from .problems import error_of
+from .problems import document_of, error_of, error_of_stranger
 
 # A statement may be silent for its whole time limit before its first row; a dead server is noticed by the
 # connection, not by this.
@@ -32,6 +32,8 @@ _CONNECT_SECONDS = 15
 # Well below what servers and proxies keep an idle connection for, so that none is closed under a request.
 _KEEP_SECONDS = 3
 _CHUNK = 1 << 18
+# No document or error of ours is near that long; what keeps coming is not read until the memory is full.
+_LONGEST = 256 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +58,28 @@ class Reply:
             ) from error
 
     def read(self) -> bytes:
-        """Give the whole body."""
-        return b"".join(self.chunks())
+        """Give the whole body of a document. Raises Malformed where it is longer than any of ours."""
+        found = bytearray()
+        for chunk in self.chunks():
+            found += chunk
+            if len(found) > _LONGEST:
+                raise error_of_stranger(self.status, b"a document without end")
+        return bytes(found)
 
-    def json(self) -> Any:
-        """Give the body as JSON."""
-        return json.loads(self.read())
+    def json(self) -> dict[str, Any]:
+        """Give the body as a JSON document. Raises Malformed where it is none: something else answers there."""
+        body = self.read()
+        found = document_of(body)
+        if found is None:
+            raise error_of_stranger(self.status, body)
+        return found
+
+    def require(self, *kinds: str) -> Reply:
+        """Give itself. Raises Malformed where its body is of none of these media types."""
+        kind = self.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind not in kinds:
+            raise error_of_stranger(self.status, next(self.chunks(), b""))
+        return self
 
 
 class Transport:
@@ -108,8 +126,8 @@ class Transport:
         target = self._target(path, query or {})
         response = self._exchange(method, target, body, chosen)
         reply = Reply(response.status, {name.lower(): value for name, value in response.getheaders()}, response)
-        if response.status >= 400:
-            raise error_of(response.status, reply.read())
+        if response.status >= 300:
+            raise error_of(response.status, reply.read(), reply.headers.get("location"))
         return reply
 
     def upload(self, path: str, files: Sequence[FilePart], progress: Progress = no_progress, **query: Any) -> Any:
