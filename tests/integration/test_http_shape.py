@@ -219,7 +219,8 @@ def test_headers_without_end_are_refused(client):
 def test_replies_cannot_be_misread_by_a_browser(client):
     headers = client.get("/identity/v1/whoami").headers
     assert headers["x-content-type-options"] == "nosniff"
-    assert "default-src 'none'" in headers["content-security-policy"]
+    assert headers["content-security-policy"] == "default-src 'none'; base-uri 'none'; frame-ancestors 'none'"
+    assert headers["referrer-policy"] == "no-referrer"
     assert headers["cache-control"] == "no-store"
     assert "access-control-allow-origin" not in headers
     assert "server" not in headers

@@ -148,8 +148,10 @@ def test_pages_may_load_nothing_of_others_and_nothing_written_into_them(mesh):
     page = visitor(url, token).get("/")
     policy = page.headers["content-security-policy"]
     assert "unsafe" not in policy
-    assert "default-src 'none'" in policy
-    assert "frame-ancestors 'none'" in policy
+    for kind in ("default-src", "object-src", "base-uri", "frame-ancestors"):
+        assert f"{kind} 'none'" in policy
+    assert page.headers["referrer-policy"] == "no-referrer"
+    assert page.headers["x-content-type-options"] == "nosniff"
     assert not re.search(r"(?:src|href)=\"(?:https?:)?//", page.text)
     tags = "".join(re.findall(r"<[a-z][^>]*>", page.text))
     assert not re.search(r"<style|\sstyle=|\son[a-z]+=|<script>", tags)

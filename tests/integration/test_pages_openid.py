@@ -151,6 +151,25 @@ def test_signing_out_ends_the_session_everywhere_and_a_typed_token_lives_on(worl
     assert kept.json()["user"] == "rosa"
 
 
+def test_signing_in_anew_ends_the_session_before(world):
+    world.person("s-ines", preferred_username="ines")
+    typed = cli_json("token", "new", "taken", home=world.home)["token"]
+    alive = []
+    with world.browser() as browser:
+        for _ in range(2):
+            world.signed_in(browser)
+            alive.append(browser.cookies["thinmesh_session"])
+        assert browser.post("/sign-in", data={"token": typed}).status_code == 303
+        # Of a token that was typed nobody said that it is a browser's alone.
+        world.signed_in(browser)
+    alive += [typed, browser.cookies["thinmesh_session"]]
+    found = [
+        httpx.get(f"{world.url}/identity/v1/whoami", headers={"Authorization": f"Bearer {token}"}).status_code
+        for token in alive
+    ]
+    assert found == [401, 401, 200, 200]
+
+
 def test_a_session_makes_tokens_for_git_that_outlast_it(world):
     world.person("s-lena", preferred_username="lena")
     with world.browser() as browser:
@@ -298,6 +317,7 @@ def test_a_provider_that_fails_is_to_be_asked_again_later(world):
         done = world.back(browser, world.asked(browser)["state"])
     assert done.status_code == 503
     assert int(done.headers["retry-after"]) >= 1
+    assert "the provider failed" in (world.home / "run" / "stderr.log").read_text()
 
 
 def test_a_slow_provider_holds_up_nobody_else(world):

@@ -218,6 +218,15 @@ def test_who_signs_in_after_another_does_not_see_their_statement(mesh):
         assert "of olga" not in page.evaluate("JSON.stringify(sessionStorage)")
 
 
+def test_signing_out_leaves_nothing_that_was_typed(mesh):
+    with mesh.visit("olga") as page:
+        write(console(page), "select 'of olga'")
+        page.locator("summary", has_text="Account of olga").click()
+        page.get_by_role("button", name="Sign out").click()
+        page.wait_for_url("**/sign-in")
+        assert "of olga" not in page.evaluate("JSON.stringify({...sessionStorage, ...localStorage})")
+
+
 def test_nothing_that_comes_back_can_run(mesh):
     with mesh.visit("carl") as page:
         ran = []

@@ -16,12 +16,12 @@ from thinmesh.interface.platform import Platform
 from thinmesh.kernel.errors import NotSignedIn
 from thinmesh.kernel.policy import Principal
 
-from .doorstep import OWNER_STATE
+from .doorstep import CALLER_STATE, OWNER_STATE
 from .problems import SignInWithPassword
 from .rates import Rates
 
 ACTING_AS = "thinmesh-as"
-_CALLER, _REFUSAL = "thinmesh_caller", "thinmesh_refusal"
+_REFUSAL = "thinmesh_refusal"
 
 
 def platform_of(request: Request) -> Platform:
@@ -76,7 +76,7 @@ def caller_of(request: Request, *, basic: bool = False) -> Principal:
         except NotSignedIn as error:
             setattr(request.state, _REFUSAL, error)
             raise
-        setattr(request.state, _CALLER, known)
+        setattr(request.state, CALLER_STATE, known)
     return known
 
 
@@ -85,7 +85,7 @@ def _known(request: Request) -> Principal | None:
     refusal: NotSignedIn | None = getattr(request.state, _REFUSAL, None)
     if refusal:
         raise refusal
-    known: Principal | None = getattr(request.state, _CALLER, None)
+    known: Principal | None = getattr(request.state, CALLER_STATE, None)
     return known
 
 

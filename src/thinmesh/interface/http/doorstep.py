@@ -8,10 +8,10 @@ from typing import Any
 
 import structlog
 
-from thinmesh.kernel.errors import TooManyRequests
+from thinmesh.kernel.errors import NotAllowed, TooManyRequests
 
 from .problems import internal, problem_response
-from .rates import Rates
+from .rates import SHOWN, Rates
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -23,10 +23,12 @@ REQUEST_STATE = "thinmesh_request"
 HEAD_STATE = "thinmesh_head"
 # Set by the server on connections that came over the home's own socket from the user who owns the home.
 OWNER_STATE = "thinmesh_owner"
+# Who was found to send a request: by a token, and by the cookie of a page. The API must never find the second.
+CALLER_STATE, VISITOR_STATE = "thinmesh_caller", "thinmesh_visitor"
 _log = structlog.get_logger("thinmesh.http")
 HEADERS = [
     (b"x-content-type-options", b"nosniff"),
-    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"content-security-policy", b"default-src 'none'; base-uri 'none'; frame-ancestors 'none'"),
     (b"referrer-policy", b"no-referrer"),
 ]
 # What a reply carries unless it says otherwise itself.
@@ -68,9 +70,11 @@ class Doorstep:
             # Without its last chunk the server cuts the connection: nobody can take the part for the whole.
             return
         except Exception:
-            _log.exception("request failed", request=request, method=scope["method"], path=scope["path"])
+            _log.exception("request failed", request=request, method=scope["method"], path=scope["path"][:SHOWN])
             if not reply.started:
                 await problem_response(internal(request), request)(scope, receive, reply)
+        if reply.status == NotAllowed.status:
+            _log_refusal(scope, request)
 
     def _count(self, scope: Scope) -> None:
         """Count who shows no credentials."""
@@ -85,16 +89,24 @@ class _Reply:
         self._send = send
         self._request = request
         self.started = False
+        self.status = 0
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            self.started = True
+            self.started, self.status = True, message["status"]
             headers = list(message.get("headers", ()))
             names = {name.lower() for name, _ in headers}
             headers += [(name, value) for name, value in _ALWAYS if name not in names]
             headers.append((b"x-request-id", self._request.encode()))
             message = {**message, "headers": headers}
         await self._send(message)
+
+
+def _log_refusal(scope: Scope, request: str) -> None:
+    """Log that somebody asked for what they may not: the audit has what would have changed something, and no more."""
+    known = scope["state"].get(CALLER_STATE) or scope["state"].get(VISITOR_STATE)
+    user, path = known.user if known else None, scope["path"][:SHOWN]
+    _log.info("not allowed", request=request, user=user, method=scope["method"], path=path)
 
 
 def request_id(scope: Scope) -> str:

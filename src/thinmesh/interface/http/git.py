@@ -13,7 +13,7 @@ from thinmesh.kernel.errors import MeshError, NotAllowed
 from thinmesh.kernel.policy import Action
 
 from .auth import sign_in
-from .doorstep import App, Receive, Scope, Send, request_id
+from .doorstep import CALLER_STATE, App, Receive, Scope, Send, request_id
 from .problems import problem_response
 from .rates import Rates
 
@@ -38,6 +38,7 @@ class GitDoor:
             caller = await run_in_threadpool(
                 sign_in, self._platform, self._rates, Request(scope), basic=True, door="git"
             )
+            scope["state"][CALLER_STATE] = caller
             path = scope["path"].removeprefix(PREFIX)
             self._platform.policy.require(caller, _action(path, scope.get("query_string", b"")))
             await self._bridge(scope, receive, send, caller, path)

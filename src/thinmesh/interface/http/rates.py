@@ -7,6 +7,7 @@ send from the same address: a failed sign-in costs the address, and a valid toke
 from __future__ import annotations
 
 import ipaddress
+import math
 import re
 import threading
 import time
@@ -25,6 +26,8 @@ _BURST_SECONDS = 10
 # Of nobody in particular fewer are taken: they only ask for documents, or fail.
 _UNKNOWN_PART = 10
 _REMEMBERED = 10_000
+SHOWN = 200  # characters of a path in the log; it may be as long as all headers together
+_TOLD_SECONDS = 60  # the log tells of one flood so often, and not of each request
 _PORT = re.compile(r"^(?:\[([^\]]*)\]|([0-9.]+))(?::[0-9]+)?$")
 _log = structlog.get_logger("thinmesh.http")
 
@@ -63,23 +66,39 @@ class Rates:
     def __init__(self, rate: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._users = Buckets(rate, clock)
         self._unknown = Buckets(max(rate / _UNKNOWN_PART, 1), clock)
+        self._clock = clock
+        self._told: dict[str, float] = {}
 
     def signed_in(self, user: str) -> None:
         """Count a request of a user. Raises TooManyRequests."""
         if not self._users.take(user):
+            self._tell(user=user)
             raise TooManyRequests(f"{user} sends more requests than this server takes.")
 
     def anonymous(self, scope: Scope) -> None:
         """Count a request without a caller. Raises TooManyRequests."""
-        if not self._unknown.take(address_of(scope)):
+        address = address_of(scope)
+        if not self._unknown.take(address):
+            self._tell(address=address)
             raise TooManyRequests("This address sends more requests without a token than this server takes.")
 
     def failed(self, scope: Scope, error: NotSignedIn) -> None:
         """Count a sign-in that failed, and log it. Raises TooManyRequests."""
         address = address_of(scope)
         if not self._unknown.take(address):
+            self._tell(address=address)
             raise TooManyRequests("This address has tried too many tokens that are not valid.") from error
-        _log.info("sign-in refused", address=address, path=scope["path"], why=error.detail)
+        _log.info("sign-in refused", address=address, path=scope["path"][:SHOWN], why=error.detail)
+
+    def _tell(self, **who: str) -> None:
+        """Log who sends too much."""
+        now, name = self._clock(), str(who)
+        if now - self._told.get(name, -math.inf) < _TOLD_SECONDS:
+            return
+        if len(self._told) >= _REMEMBERED:
+            self._told.clear()
+        self._told[name] = now
+        _log.info("too many requests", **who)
 
 
 def address_of(scope: Scope) -> str:

@@ -7,10 +7,12 @@ Origin where an old browser lacks it).
 
 from __future__ import annotations
 
+import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 
-from thinmesh.interface.http.rates import Rates
+from thinmesh.interface.http.doorstep import VISITOR_STATE
+from thinmesh.interface.http.rates import Rates, address_of
 from thinmesh.interface.platform import Platform
 from thinmesh.kernel.errors import NotAllowed, NotSignedIn
 from thinmesh.kernel.policy import Principal
@@ -19,7 +21,8 @@ _NAME = "thinmesh_session"
 # A working day: the token that was signed in with may last for months, and a browser may be somebody else's.
 SECONDS = 12 * 3600
 _SAFE = frozenset({"GET", "HEAD"})
-_CALLER, _REFUSAL = "thinmesh_visitor", "thinmesh_stranger"
+_REFUSAL = "thinmesh_stranger"
+_log = structlog.get_logger("thinmesh.http")
 
 
 def cookie(*, secure: bool) -> str:
@@ -46,12 +49,12 @@ def arrive(platform: Platform, rates: Rates, request: Request, *, secure: bool) 
         rates.failed(request.scope, error)
         return
     rates.signed_in(found.user)
-    setattr(request.state, _CALLER, found)
+    setattr(request.state, VISITOR_STATE, found)
 
 
 def caller_of(request: Request) -> Principal:
     """Tell who was found to send a request. Raises NotSignedIn."""
-    found: Principal | None = getattr(request.state, _CALLER, None)
+    found: Principal | None = getattr(request.state, VISITOR_STATE, None)
     if found is None:
         refusal: NotSignedIn = getattr(request.state, _REFUSAL)
         raise refusal
@@ -60,7 +63,7 @@ def caller_of(request: Request) -> Principal:
 
 def is_known(request: Request) -> bool:
     """Tell whether somebody who is signed in sent a request."""
-    return getattr(request.state, _CALLER, None) is not None
+    return getattr(request.state, VISITOR_STATE, None) is not None
 
 
 def require_own(request: Request, *, secure: bool) -> None:
@@ -83,6 +86,16 @@ def require_own(request: Request, *, secure: bool) -> None:
             "This request came from another site's page, or from no page at all.",
             help="Open the page here and try again; scripts use the API with a token.",
         )
+
+
+def enter(platform: Platform, request: Request, user: str, token: str, *, by: str) -> None:
+    """Log that somebody signed in, by what, and end the session that this browser had of a provider until then.
+
+    `token` is the new one's id.
+    """
+    if is_known(request) and caller_of(request).token != token:
+        platform.identity.end_session(caller_of(request))
+    _log.info("signed in", user=user, token=token, address=address_of(request.scope), by=by)
 
 
 def begin(response: Response, token: str, *, secure: bool) -> None:

@@ -96,6 +96,7 @@ def _sign_in(site: Site, request: Request, form: Mapping[str, str]) -> Response:
     except NotSignedIn as error:
         site.rates.failed(request.scope, error)
         return _ask(site, request, 401, next=next, typed=typed, told=error.detail, takes_files=takes_files)
+    session.enter(site.platform, request, caller.user, caller.token or "", by="token")
     response: Response = RedirectResponse(next, 303)
     if typed:
         response = site.rendering.response(

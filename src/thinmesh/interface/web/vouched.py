@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from functools import cached_property
 
+import structlog
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from thinmesh.interface.http.problems import again
+from thinmesh.kernel.directory import IssuedToken
 from thinmesh.kernel.errors import Malformed, MeshError, NotSignedIn, Temporary
-from thinmesh.kernel.vouching import RETURN, Provider
+from thinmesh.kernel.vouching import RETURN, Provider, Vouched
 
 from . import begun, session
 from .visit import Site, local
@@ -20,6 +22,8 @@ from .visit import Site, local
 # Sign-ins that wait for the provider: one that is slow holds up no more than these.
 _WAITING = 50
 _HEADERS = {"Cache-Control": "no-store"}
+_SHOWN = 200  # characters of a cause, in the log
+_log = structlog.get_logger("thinmesh.http")
 
 
 class Vouching:
@@ -62,6 +66,9 @@ class Vouching:
             except NotSignedIn as error:
                 self._site.rates.failed(request.scope, error)
                 raise
+            except Temporary as error:
+                _log.warning("the provider failed", why=error.detail, cause=repr(error.__cause__ or "")[:_SHOWN])
+                raise
             finally:
                 self._waiting -= 1
         except MeshError as error:
@@ -95,11 +102,16 @@ class Vouching:
         if "error" in given or not given.get("code"):
             raise Malformed(_refusal(given.get("error", ""), provider), help="Try again, or sign in with a token.")
         person = await provider.answer(found.asked, given["code"], given.get("iss"))
-        identity = self._site.platform.identity
-        made = await run_in_threadpool(identity.sign_in_as, person)
+        made = await run_in_threadpool(self._enter, request, person, provider.host)
         response = RedirectResponse(local(found.next), 303, _HEADERS)
         session.begin(response, made.token, secure=self._site.secure)
         return response
+
+    def _enter(self, request: Request, person: Vouched, host: str) -> IssuedToken:
+        platform = self._site.platform
+        made = platform.identity.sign_in_as(person)
+        session.enter(platform, request, made.user, made.id, by=host)
+        return made
 
     def _kept(self, request: Request) -> begun.Begun | None:
         state = request.query_params.get("state", "")

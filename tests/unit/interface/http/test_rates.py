@@ -1,8 +1,10 @@
 """How many requests are taken, and of whom."""
 
 import asyncio
+from contextlib import suppress
 
 import pytest
+from structlog.testing import capture_logs
 
 from thinmesh.interface.http.rates import BehindProxy, Buckets, Rates, address_of
 from thinmesh.kernel.errors import NotSignedIn, TooManyRequests
@@ -51,6 +53,22 @@ def test_one_user_s_flood_is_no_other_s(clock):
     with pytest.raises(TooManyRequests):
         rates.signed_in("ann")
     rates.signed_in("ben")
+
+
+def test_a_flood_is_told_once_a_minute(clock):
+    rates = Rates(1, clock)
+    with capture_logs() as told:
+        for _ in range(90):
+            for _ in range(100):
+                with suppress(TooManyRequests):
+                    rates.signed_in("ann")
+                with suppress(TooManyRequests):
+                    rates.anonymous(client("10.0.0.1"))
+            clock.now += 1
+    assert [(each["event"], each.get("user"), each.get("address")) for each in told] == [
+        ("too many requests", "ann", None),
+        ("too many requests", None, "10.0.0.1"),
+    ] * 2
 
 
 def test_failed_sign_ins_never_shut_out_who_is_signed_in(clock):

@@ -54,6 +54,11 @@
     }
   });
 
+  // Who sits here next finds nothing of what was typed, whatever the server says to this.
+  document.addEventListener("submit", (event) => {
+    if (event.target.getAttribute("action") === "/sign-out") sessionStorage.clear();
+  });
+
   // A session that ended in the middle of something: sign in here, and the same request goes again.
   const dialog = document.getElementById("sign-in-again");
   let again = null;
