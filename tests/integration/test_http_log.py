@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from datetime import datetime, timedelta
 
 import httpx
@@ -79,3 +81,15 @@ def test_every_line_is_json_with_a_time_in_utc_whatever_was_asked_for(served):
     for line in lines:
         assert line["level"] in ("info", "warning", "error")
         assert datetime.fromisoformat(line["timestamp"]).utcoffset() == timedelta(0)
+
+
+def test_what_a_library_logs_is_a_line_of_json_too():
+    code = (
+        "import logging; from thinmesh.interface.cli.up import _log_to_stderr; _log_to_stderr()\n"
+        "try:\n    1 / 0\n"
+        "except ZeroDivisionError:\n    logging.getLogger('uvicorn.error').exception('bad\\nthing %s', 'x')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    (line,) = map(json.loads, done.stderr.splitlines())
+    assert (line["event"], line["level"], line["logger"]) == ("bad\nthing x", "error", "uvicorn.error")
+    assert "ZeroDivisionError" in line["exception"]

@@ -54,11 +54,11 @@ class Doorstep:
             await self._app(scope, receive, send)
             return
         request = secrets.token_hex(8)
-        reply = _Reply(send, request)
         head = scope["method"] == "HEAD"
         state = {**scope.get("state", {}), REQUEST_STATE: request, HEAD_STATE: head}
         # Whatever answers GET answers HEAD: the server drops the body of a reply to HEAD.
         scope = {**scope, "state": state, "method": "GET" if head else scope["method"]}
+        reply = _Reply(send, request, scope)
         try:
             self._count(scope)
         except TooManyRequests as error:
@@ -73,8 +73,6 @@ class Doorstep:
             _log.exception("request failed", request=request, method=scope["method"], path=scope["path"][:SHOWN])
             if not reply.started:
                 await problem_response(internal(request), request)(scope, receive, reply)
-        if reply.status == NotAllowed.status:
-            _log_refusal(scope, request)
 
     def _count(self, scope: Scope) -> None:
         """Count who shows no credentials."""
@@ -83,17 +81,19 @@ class Doorstep:
 
 
 class _Reply:
-    """Adds to each reply's headers what every reply carries."""
+    """Adds to each reply's headers what every reply carries, and logs refusals before they are told."""
 
-    def __init__(self, send: Send, request: str) -> None:
+    def __init__(self, send: Send, request: str, scope: Scope) -> None:
         self._send = send
         self._request = request
+        self._scope = scope
         self.started = False
-        self.status = 0
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            self.started, self.status = True, message["status"]
+            self.started = True
+            if message["status"] == NotAllowed.status:
+                _log_refusal(self._scope, self._request)
             headers = list(message.get("headers", ()))
             names = {name.lower() for name, _ in headers}
             headers += [(name, value) for name, value in _ALWAYS if name not in names]
