@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 from urllib.parse import parse_qs, urlsplit
@@ -43,6 +44,11 @@ class World:
         done = self.back(browser, self.asked(browser, next)["state"])
         assert done.status_code == 303, done.text
         return done
+
+    def logged(self, event, **facts):
+        """Give the lines of the server's log that tell of an event with these facts."""
+        lines = [json.loads(line) for line in (self.home / "run" / "stderr.log").read_text().splitlines()]
+        return [line for line in lines if line["event"] == event and facts.items() <= line.items()]
 
     def audit(self):
         headers = {"Authorization": f"Bearer {self.admin}"}
@@ -163,6 +169,8 @@ def test_signing_in_anew_ends_the_session_before(world):
         # Of a token that was typed nobody said that it is a browser's alone.
         world.signed_in(browser)
     alive += [typed, browser.cookies["thinmesh_session"]]
+    host = urlsplit(world.provider.issuer).netloc
+    assert [line["by"] for line in world.logged("signed in", user="ines")] == [host] * 3
     found = [
         httpx.get(f"{world.url}/identity/v1/whoami", headers={"Authorization": f"Bearer {token}"}).status_code
         for token in alive
@@ -231,6 +239,8 @@ def test_an_answer_counts_once_and_in_the_browser_that_asked(world):
         stolen = world.back(victim, state)
         assert stolen.status_code == 400
         assert "not begun in this browser" in stolen.text
+        told = [line["why"] for line in world.logged("sign-in refused", path="/sign-in/oidc/callback")]
+        assert any("not begun in this browser" in why for why in told)
         assert who(victim) is None
         assert world.back(browser, state).status_code == 303
         assert world.back(browser, state).status_code == 400
@@ -317,7 +327,7 @@ def test_a_provider_that_fails_is_to_be_asked_again_later(world):
         done = world.back(browser, world.asked(browser)["state"])
     assert done.status_code == 503
     assert int(done.headers["retry-after"]) >= 1
-    assert "the provider failed" in (world.home / "run" / "stderr.log").read_text()
+    assert "answers with something else" in world.logged("the provider failed", level="warning")[-1]["why"]
 
 
 def test_a_slow_provider_holds_up_nobody_else(world):

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from thinmesh.kernel.errors import NotSignedIn, TooManyRequests
+from thinmesh.kernel.errors import MeshError, TooManyRequests
 
 if TYPE_CHECKING:
     from .doorstep import App, Receive, Scope, Send
@@ -82,7 +82,7 @@ class Rates:
             self._tell(address=address)
             raise TooManyRequests("This address sends more requests without a token than this server takes.")
 
-    def failed(self, scope: Scope, error: NotSignedIn) -> None:
+    def failed(self, scope: Scope, error: MeshError) -> None:
         """Count a sign-in that failed, and log it. Raises TooManyRequests."""
         address = address_of(scope)
         if not self._unknown.take(address):

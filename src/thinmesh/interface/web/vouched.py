@@ -63,7 +63,7 @@ class Vouching:
             self._waiting += 1
             try:
                 return await answer(request, provider)
-            except NotSignedIn as error:
+            except (NotSignedIn, Malformed) as error:
                 self._site.rates.failed(request.scope, error)
                 raise
             except Temporary as error:
