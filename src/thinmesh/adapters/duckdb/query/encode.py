@@ -8,6 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 INTEGERS = {"TINYINT", "SMALLINT", "INTEGER", "UTINYINT", "USMALLINT", "UINTEGER"}
 _WIDE_INTEGERS = {"BIGINT", "UBIGINT", "HUGEINT"}
@@ -28,8 +32,8 @@ _PLAIN = {
 }
 # In JSON text: what comes before (whole texts, or single characters), then a number's name or the blank at the end.
 _NAMED_NUMBER = r"""(?s)((?:"(?:[^"\\]|\\.)*"|[^"])*?)(NaN|-?Infinity| $)"""
-# Columns that are written into one part of a CSV record.
-_PART = 64
+# What has one of these is quoted in CSV.
+_SPECIAL = re.compile('[,"\r\n]')
 _NESTED = re.compile(r"(STRUCT|MAP|UNION|VARIANT)\b|.*\]$", re.DOTALL)
 
 
@@ -127,17 +131,20 @@ def _csv_value(column: str, sql_type: str) -> str:
 
 def csv_row(columns: Sequence[str], types: Sequence[str]) -> str:
     """Write the expression of one CSV record and a newline (RFC 4180; NULL is unquoted, the empty text quoted)."""
-    values = [_csv_value(column, kind) for column, kind in zip(columns, types, strict=True)]
-    # Each || lies within the next one, and DuckDB refuses what lies a thousand deep: so a row is made of parts.
-    parts = [" || ',' || ".join(values[at : at + _PART]) for at in range(0, len(values), _PART)]
-    row = parts[0] if len(parts) == 1 else " || ',' || ".join(f"({part})" for part in parts)
-    return f"{row} || chr(10)"
+    values = " || ',' || ".join(_csv_value(column, kind) for column, kind in zip(columns, types, strict=True))
+    return f"{values} || chr(10)"
+
+
+def csv_rows(batch: pa.RecordBatch) -> bytes:
+    """Write rows of texts that are not quoted yet as CSV records: what `csv_row` does, for many columns."""
+    columns = [["" if value is None else _field(value) for value in column.to_pylist()] for column in batch.columns]
+    return "".join([f"{','.join(row)}\n" for row in zip(*columns, strict=True)]).encode()
 
 
 def csv_header(names: Sequence[str]) -> bytes:
     """Write the header record."""
-    fields = (
-        '"' + name.replace('"', '""') + '"' if not name or any(mark in name for mark in ',"\r\n') else name
-        for name in names
-    )
-    return (",".join(fields) + "\n").encode("utf-8", "replace")
+    return (",".join(map(_field, names)) + "\n").encode("utf-8", "replace")
+
+
+def _field(value: str) -> str:
+    return '"' + value.replace('"', '""') + '"' if not value or _SPECIAL.search(value) else value

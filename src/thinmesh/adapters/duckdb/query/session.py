@@ -26,6 +26,11 @@ Write = Callable[[memoryview], None]
 # Rows of one Arrow batch; large enough that DuckDB's own Arrow rate is reached, small enough for flat memory.
 BATCH_ROWS = 65_536
 _TEXT_BATCH_ROWS = 16_384
+_CHUNK_ROWS = 2048
+# Values that are written as text at once: as objects of Python they take a hundred bytes each.
+_TEXT_CELLS = 1 << 20
+# Of more columns the expressions of a CSV record take more memory than their values, and lie too deep for DuckDB.
+_CSV_COLUMNS = 256
 
 
 _LINE_BEFORE = "EXPLAIN"
@@ -213,13 +218,26 @@ class Answer:
     def csv(self) -> Iterator[memoryview]:
         """Give the answer as CSV with a header."""
         yield memoryview(encode.csv_header(self.names))
+        if len(self.names) > _CSV_COLUMNS:
+            for batch in self._text_batches(encode.bare):
+                yield memoryview(encode.csv_rows(batch))
+            return
         for batch in self._cut(self._reader(encode.csv_row(self._internal(), self.types), _TEXT_BATCH_ROWS)):
             yield _text_of(batch.column(0))
 
     def json(self) -> Iterator[memoryview]:
         """Give the answer as the rows of a JSON array, each with a comma before."""
-        for batch in self._cut(self._reader(self._projection(json_rows.source), _TEXT_BATCH_ROWS)):
+        for batch in self._text_batches(json_rows.source):
             yield memoryview(json_rows.write(batch, self.types))
+
+    def _text_batches(self, expression: Callable[[str, str], str]) -> Iterator[pa.RecordBatch]:
+        """Give the answer in batches to be written here, of fewer rows where they have many columns."""
+        most = max(_TEXT_CELLS // len(self.names), 1)
+        # DuckDB's own chunks are the least that its reader gives.
+        rows = min(_TEXT_BATCH_ROWS, max(most, _CHUNK_ROWS))
+        for batch in self._cut(self._reader(self._projection(expression), rows)):
+            for begin in range(0, batch.num_rows, most):
+                yield batch.slice(begin, most)
 
     def batches(self) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
         """Give the answer as record batches of the fixed types, under the answer's own names."""
