@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.integration.running import cli_json
@@ -198,17 +199,30 @@ def test_a_file_as_a_german_spreadsheet_saves_it_is_taken(mesh, tmp_path):
     ]
 
 
-def test_a_file_with_commas_is_sent_as_it_is(mesh, tmp_path):
-    content = b'a,b;c,d\r\n1.234,"2,5",31.12.2025\n'
+PLAIN = 'a,b;c,d\r\n1.234,"2,5",31.12.2025\n'
+IN_COMMAS = {
+    "plain": (PLAIN.encode(), None),
+    "utf-8": (f"{PLAIN}K\ufffdln,,\n".encode(), None),
+    "windows": (f"{PLAIN}Köln,“5 €”,\n".encode("cp1252"), f"{PLAIN}Köln,“5 €”,\n".encode()),
+    "damaged": (f"{PLAIN}Köln,".encode() + b"K\xf6ln,\n", None),
+    "utf-16": (PLAIN.replace(",", "\t").encode("utf-16"), None),
+    "no-text": (b"PK\x03\x04\x00\x00\t;\xff\n", None),
+}
+
+
+@pytest.mark.parametrize("kind", IN_COMMAS)
+def test_a_file_with_commas_is_sent_as_it_is_but_for_windows_letters(mesh, tmp_path, kind):
+    content, wanted = IN_COMMAS[kind]
     path = tmp_path / "plain.csv"
     path.write_bytes(content)
     with mesh.visit("olga") as page:
         page.goto("/products/wind/publish")
         page.locator("#files").set_input_files(path)
         page.wait_for_timeout(300)
-        sent = page.evaluate("async () => await document.querySelector('#files').files[0].text()")
-        assert sent.encode() == content
-        assert page.locator("[data-rewritten]").is_hidden()
+        read = "async () => [...new Uint8Array(await document.querySelector('#files').files[0].arrayBuffer())]"
+        assert bytes(page.evaluate(read)) == (wanted or content)
+        told = page.locator("[data-rewritten]")
+        assert told.is_hidden() if wanted is None else "is in Windows' letters" in told.inner_text()
 
 
 def test_a_refused_file_says_what_is_wrong_and_keeps_what_was_typed(mesh, tmp_path):

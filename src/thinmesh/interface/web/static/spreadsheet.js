@@ -12,11 +12,16 @@
   const told = form.querySelector("[data-rewritten]");
   let done = false; // what is chosen was looked at
 
+  // The text of a file, and whether it is in Windows' letters; nothing of what is no text, or not surely in those: a
+  // file with letters in UTF-8 is one that was damaged.
   function decoded(bytes) {
+    const text = new TextDecoder("utf-8").decode(bytes);
+    if (text.includes("\0")) return [];
     try {
-      return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+      return [new TextDecoder("utf-8", { fatal: true }).decode(bytes), false];
     } catch {
-      return new TextDecoder("windows-1252").decode(bytes); // what Excel calls CSV without saying UTF-8
+      if (/[^\0-\x7f\ufffd]/.test(text)) return [];
+      return [new TextDecoder("windows-1252").decode(bytes), true]; // what Excel calls CSV without saying UTF-8
     }
   }
 
@@ -104,12 +109,15 @@
 
   async function taken(file) {
     if (!/\.csv$/i.test(file.name) || file.size > MOST) return { file };
-    const [found, text] = markOf(decoded(await file.arrayBuffer()));
-    if (!found) return { file };
+    const [whole, windows] = decoded(await file.arrayBuffer());
+    if (whole === undefined) return { file };
+    const made = (text) => new File([text], file.name, { type: "text/csv" });
+    const [found, text] = markOf(whole);
+    if (!found && !windows) return { file };
+    if (!found) return { file: made(whole), said: `${file.name} is in Windows' letters; it was rewritten in UTF-8.` };
     const [mark, kind] = found;
     const columns = surveyed(text, mark);
-    const made = new File([rewritten(text, mark, columns)], file.name, { type: "text/csv" });
-    return { file: made, said: words(file.name, kind, columns) };
+    return { file: made(rewritten(text, mark, columns)), said: words(file.name, kind, columns) };
   }
 
   // Before anybody else hears of the files: what they hear of is what is sent.
