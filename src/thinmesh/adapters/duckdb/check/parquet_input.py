@@ -33,6 +33,8 @@ _EXACT, _DIGITS = 2**53, 15
 _FINER = {"TIMESTAMP": "TIMESTAMP_NS", "TIMESTAMP WITH TIME ZONE": "TIMESTAMPTZ_NS", "TIME": "TIME_NS"}
 _FINE = "INT96 with digits below a microsecond"
 _LONGEST = 38
+# First bytes of a file, or of one whose footer is encrypted, which DuckDB refuses in its own words.
+_MARKS = (b"PAR1", b"PARE")
 _YEARS = {
     "DATE": "BETWEEN DATE '0001-01-01' AND DATE '9999-12-31'",
     "TIMESTAMP": "BETWEEN TIMESTAMP '0001-01-01' AND TIMESTAMP '9999-12-31 23:59:59.999999'",
@@ -65,6 +67,9 @@ class ParquetSource:
         self.name, self.present = upload.name, upload.present
         path = tame(upload.path, work)
         self._relation = parquet([path])
+        with upload.path.open("rb") as file:
+            if file.read(4) not in _MARKS:
+                raise Unreadable("file_format", "is no Parquet file; a CSV is named <table>.csv")
         self.size = upload.path.stat().st_size
         with readable():
             described = connection.execute(f"DESCRIBE SELECT * FROM {self._relation}").fetchall()
@@ -235,4 +240,4 @@ def _nested(kind: str) -> bool:
 
 def _first_line(error: Any) -> str:
     # DuckDB's messages name the local path after the first line or in quotes: neither is the sender's business.
-    return re.sub(r"'[^']*/[^']*'|\"[^\"]*/[^\"]*\"", "the file", str(error).splitlines()[0])[:200]
+    return re.sub(r"(?:file )?(?:'[^']*/[^']*'|\"[^\"]*/[^\"]*\")", "the file", str(error).splitlines()[0])[:200]

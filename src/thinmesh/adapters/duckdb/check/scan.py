@@ -8,7 +8,7 @@ without a fault is then DuckDB's alone; in any other, `records.py` finds the fau
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -101,6 +101,11 @@ def _guarded(source: IO[bytes], compression: str, limit: int, packed: int) -> It
         yield block
 
 
+_GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+# Frames without data, which may come first (RFC 8878, 3.1.2).
+_SKIPPABLE = [bytes([0x50 + n, 0x2A, 0x4D, 0x18]) for n in range(16)]
+
+
 def unpack(source: IO[bytes], compression: str) -> Iterator[bytes]:
     """Unpack to the end mark of the last member. Raises Unreadable for a cut or damaged file, or bytes after it."""
     members = _gzip(source) if compression == "gz" else _zstd(source)
@@ -113,13 +118,14 @@ def unpack(source: IO[bytes], compression: str) -> Iterator[bytes]:
 def _gzip(source: IO[bytes]) -> Iterator[bytes]:
     member: Any = None
     data = source.read(BLOCK)
+    _begins(data, (_GZIP,), "gzip")
     while data:
         if member is None:
             member = zlib.decompressobj(wbits=31)
         yield member.decompress(data, _STEP)
         if member.eof:
             data, member = member.unused_data or source.read(BLOCK), None
-            _more(data, b"\x1f\x8b")
+            _more(data, _GZIP)
         else:
             data = member.unconsumed_tail or source.read(BLOCK)
     _ended(member)
@@ -128,16 +134,23 @@ def _gzip(source: IO[bytes]) -> Iterator[bytes]:
 def _zstd(source: IO[bytes]) -> Iterator[bytes]:
     frame: Any = None
     data = source.read(_SLICE)
+    _begins(data, (_ZSTD, *_SKIPPABLE), "zstd")
     while data:
         if frame is None:
             frame = zstandard.ZstdDecompressor(max_window_size=1 << 27).decompressobj()
         yield frame.decompress(data)
         if frame.eof:
             data, frame = frame.unused_data or source.read(_SLICE), None
-            _more(data, b"\x28\xb5\x2f\xfd")
+            _more(data, _ZSTD)
         else:
             data = source.read(_SLICE)
     _ended(frame)
+
+
+def _begins(data: bytes, marks: Sequence[bytes], word: str) -> None:
+    if data and not any(mark.startswith(data[:4]) or data.startswith(mark) for mark in marks):
+        says = f"is not packed with {word}, as its name says it is; a CSV that is not packed is named <table>.csv"
+        raise Unreadable("file_format", says)
 
 
 def _more(data: bytes, magic: bytes) -> None:

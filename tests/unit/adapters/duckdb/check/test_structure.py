@@ -144,8 +144,16 @@ def test_compressed_files_are_read_to_their_end_mark(ending):
     name = f"t.csv.{ending}"
     assert check(packed, T, name).rows == 40_000
     assert check(packed + packed.replace(packed, b""), T, name).ok
-    for broken in (packed[:-9], packed[: len(packed) // 2], packed + b"garbage", MANY):
+    for broken in (packed[:-9], packed[: len(packed) // 2], packed + b"garbage"):
         assert counts(check(broken, T, name)) == {("truncated", None): 1}
+
+
+@pytest.mark.parametrize("name", ["t.csv.gz", "t.csv.zst", "t.parquet"])
+@pytest.mark.parametrize("content", [MANY, b"id"], ids=["many", "short"])
+def test_a_plain_csv_under_another_name_is_told_its_own(name, content):
+    (fault,) = check(content, T, name).violations
+    assert fault.rule == "file_format"
+    assert "named <table>.csv" in fault.message
 
 
 def test_several_members_are_one_file():
