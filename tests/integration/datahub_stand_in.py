@@ -100,6 +100,10 @@ class StandIn:
         """Do what somebody does in DataHub's own pages."""
         self.store.setdefault(urn, {})[aspect] = value
 
+    def expect(self, token: str) -> None:
+        """Take this token from now on, and none before it."""
+        self._token = token
+
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
         server = self._loop.run_until_complete(self._loop.create_server(lambda: _Protocol(self), "127.0.0.1", 0))

@@ -14,6 +14,7 @@ from tests.integration.test_deliveries import World
 from thinmesh.adapters.datahub.catalog import DataHubCatalog
 from thinmesh.adapters.datahub.names import Names
 from thinmesh.adapters.datahub.server import Server
+from thinmesh.kernel.settings import revealed
 
 NAMES = Names()
 HOUR = timedelta(hours=1)
@@ -121,6 +122,60 @@ def test_a_half_upgraded_server_that_does_not_know_an_aspect_is_told_of_all_when
     assert world.deliveries.reconcile().failed == ()
     assert sorted(written(service)) == names
     assert told(world)[0].split(maxsplit=1)[1] == "7 done, 0 pending, 0 failed"
+
+
+@pytest.mark.parametrize("retried", [True, False], ids=["retry", "nightly_comparison"])
+def test_a_token_that_ends_over_night_is_named_once_and_renewed_without_a_restart(tmp_path, monkeypatch, retried):
+    token = tmp_path / "token"
+    token.write_text("old\n")
+    with StandIn(token="old") as service:
+        world = World(tmp_path, monkeypatch, at_once=4)
+        world.catalog = DataHubCatalog(Server(service.url, lambda: revealed(str(token)), "thinmesh", 20.0))
+        with world.platform.database.write() as tx:
+            world.platform.delivered.attach(tx, ["datahub"])
+        world.begin()
+        # The connections are open, and stay so, when the token ends.
+        names = [f"p{number:03d}" for number in range(120)]
+        for name in names:
+            world.register(name)
+        world.follow()
+        service.expect("new")
+        changed = sorted(names, key=lambda name: name[::-1])
+        for name in changed:
+            world.register(name, description="Newer")
+        world.pass_time(HOUR)
+        asked = len(service.requests)
+        world.pass_time(8 * HOUR, timedelta(minutes=10))
+        assert len(service.requests) == asked, "what it refuses is not sent to it for ever"
+
+        why = f"DataHub at {service.url} answered 401: Unauthorized. The token of datahub.token must be in force"
+        shown = cli("catalog", "status", home=copied(world)).stdout
+        assert "0 done, 0 pending, 120 failed" in shown.splitlines()[0]
+        last = shown.splitlines()[-4:]
+        assert last[0] == ""
+        assert last[1].startswith(f"datahub refuses 100 of these for one reason: {why}")
+        assert "catalog retry" in last[2]
+        assert "catalog status --state failed" in last[3]
+        (fault,) = world.platform.outside_catalogs.faults()
+        assert fault.startswith(f"datahub does not take 100 or more products, such as p000: {why}")
+
+        service.expect("renewed")
+        token.write_text("renewed\n")
+        sent = len(written(service))
+        if retried:
+            assert world.platform.catalogs.retry(world.admin).retried == 120
+            world.follow()
+        else:
+            assert world.deliveries.reconcile().failed == ()
+        world.now += HOUR
+        assert told(world)[0].split(maxsplit=1)[1] == "120 done, 0 pending, 0 failed"
+        again = written(service)[sent:]
+        assert Counter(again) == Counter(names)
+        if retried:
+            # Forty in a turn, some of them at once: in the order of the changes from turn to turn.
+            turns = [slice(start, start + 40) for start in (0, 40, 80)]
+            assert [set(again[turn]) for turn in turns] == [set(changed[turn]) for turn in turns]
+        world.platform.close()
 
 
 def test_what_somebody_deleted_there_comes_back_with_the_next_change_and_with_the_nightly_comparison(world, service):

@@ -39,6 +39,7 @@ class Line(DataHubRestEmitter):
             retry_max_times=0,
             openapi_ingestion=False,
         )
+        self.opened_with = token
         self._run = run
         session = self.session
         # Proxies and certificates are read now, and not at each request; a `.netrc` brings no password.

@@ -89,10 +89,7 @@ class Server:
     @contextmanager
     def _line(self) -> Iterator[Line]:
         """Lend a connection, and turn what goes wrong into errors of the mesh."""
-        try:
-            line = self._idle.get_nowait()
-        except Empty:
-            line = self._open()
+        line = self._free()
         try:
             yield line
         except MeshError:
@@ -102,13 +99,25 @@ class Server:
         finally:
             self._idle.put(line)
 
-    def _open(self) -> Line:
+    def _free(self) -> Line:
+        """Take a connection; one opened with a token that was renewed since is let go."""
+        token = self._token()
+        while True:
+            try:
+                line = self._idle.get_nowait()
+            except Empty:
+                return self._open(token)
+            if line.opened_with == token:
+                return line
+            line.close()
+
+    def _open(self, token: str) -> Line:
         try:
             from .line import Line
         except ImportError as error:
             # It is there after the next start, without anybody asking again.
             raise Temporary(f"DataHub's package is not installed: {INSTALL}", help=f"Run {INSTALL}.") from error
-        return Line(self._url, self._token(), self._run, self._seconds)
+        return Line(self._url, token, self._run, self._seconds)
 
     def _failure(self, error: Exception) -> MeshError:
         """Judge a failure of DataHub's package, or of the line: no answer passes, a refusal does not."""
@@ -124,7 +133,7 @@ class Server:
         if status >= 500 or status in _PASSING:
             return Temporary(told)
         if status in (401, 403):
-            return Refused(told, help="Check datahub.token: it must be in force, and may edit all metadata.")
+            return Refused(told, help="The token of datahub.token must be in force, and may edit all metadata.")
         return Refused(told, help="Is datahub.url that of its metadata service (GMS), of version 1.0 or later?")
 
 

@@ -101,10 +101,10 @@ class SqlDeliveries:
         return int(row["found"]) if row else 0
 
     def due(self, tx: Transaction, catalog: str, now: str, limit: int) -> Sequence[str]:
-        """Give up to `limit` products that are to be tried again, the longest waiting first."""
+        """Give up to `limit` products to be tried again: the longest waiting first, in the order of changes."""
         rows = tx.all(
             """SELECT product FROM deliveries WHERE catalog = :c AND state = 'pending' AND retry <= :now
-               ORDER BY retry, product LIMIT :limit""",
+               ORDER BY retry, sequence, product LIMIT :limit""",
             {"c": catalog, "now": now, "limit": limit},
         )
         return [row["product"] for row in rows]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import click
@@ -9,6 +10,7 @@ import click
 from . import output
 from .door import Door, command, group
 
+_REASONS = 3  # that are named
 _NONE = "No catalog outside the mesh is set up; docs/catalogs.md says how to."
 
 
@@ -25,7 +27,7 @@ def catalog_command(**_: object) -> None:
 def status(door: Door, product: str | None, state: str | None, limit: int | None, cursor: str | None) -> None:
     """Show which products the catalogs have, which are on their way, and which they refuse."""
     with door.session() as session:
-        door.show(session.catalogs(product, state, limit, cursor), _states)
+        door.show(session.catalogs(product, state, limit, cursor), lambda found: _states(door, found, state))
 
 
 @command("retry")
@@ -40,7 +42,7 @@ for _inner in (status, retry):
     catalog_command.add_command(_inner)
 
 
-def _states(found: Any) -> str:
+def _states(door: Door, found: Any, state: str | None) -> str:
     if not found["catalogs"]:
         return _NONE
     asked = {each["catalog"]: each["retry"] for each in found["catalogs"]}
@@ -57,7 +59,21 @@ def _states(found: Any) -> str:
         for each in found["items"]
     ]
     headers = ("product", "catalog", "state", "attempts", "since", "next attempt", "error")
-    return f"{_summary(found)}\n\n{output.listed(headers, rows, found['next'], 'No products.')}"
+    listed = output.listed(headers, rows, found["next"], "No products.")
+    return f"{_summary(found)}\n\n{listed}{_way_out(door, found, state)}"
+
+
+def _way_out(door: Door, found: Any, state: str | None) -> str:
+    """Say once what several products are refused for, and what to do when it is mended: below, where it is seen."""
+    failed = [(each["catalog"], each["error"]) for each in found["items"] if each["state"] == "failed"]
+    shared = [(catalog, why, count) for (catalog, why), count in Counter(failed).most_common(_REASONS) if count > 1]
+    lines = [f"{catalog} refuses {count:,} of these for one reason: {why}" for catalog, why, count in shared]
+    if failed:
+        again = door.typed("catalog retry")
+        lines.append(f"What is refused is sent again when the product changes; to send all of it now: {again}")
+    if state is None and found["next"] and sum(each["failed"] for each in found["catalogs"]) > len(failed):
+        lines.append(f"All that is refused: {door.typed('catalog status --state failed')}")
+    return "".join(f"\n{output.printable(line)}" for line in ["", *lines]) if lines else ""
 
 
 def _next(item: Any, asked: str | None) -> str:

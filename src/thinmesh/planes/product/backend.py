@@ -161,7 +161,7 @@ class DeliveryStore(Protocol):
         """Count the products that a catalog does not show as they are."""
 
     def due(self, tx: Transaction, catalog: str, now: str, limit: int) -> Sequence[str]:
-        """Give up to `limit` products that are to be tried again, the longest waiting first."""
+        """Give up to `limit` products to be tried again: the longest waiting first, in the order of changes."""
 
     def find(self, tx: Transaction, catalog: str, product: str) -> Delivery | None:
         """Give how far a catalog has come with a product; nothing before the first attempt."""

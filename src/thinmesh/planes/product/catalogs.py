@@ -153,10 +153,14 @@ class OutsideCatalogs:
         return [_waiting(each) for each in self._store.summaries(tx) if each["since"] or each["pending"]]
 
     def faults(self) -> Sequence[str]:
-        """Say which products a catalog does not take, and why."""
+        """Say which products a catalog does not take, and why; once where many have one reason."""
         with self._database.read() as tx:
             failed = self._store.list(tx, None, None, "failed", _MOST_FAULTS, ("", ""))
-        return [f"{each['catalog']} does not take {each['product']}: {each['error']}" for each in failed]
+        reasons: dict[tuple[str, str], list[str]] = {}
+        for each in failed:
+            reasons.setdefault((each["catalog"], each["error"]), []).append(each["product"])
+        most = len(failed) == _MOST_FAULTS
+        return [f"{catalog} does not take {_some(names, most)}: {error}" for (catalog, error), names in reasons.items()]
 
     def reconcile(self) -> tuple[Mapping[str, int], Sequence[str]]:
         """Send what is due, compare everything, repair and remove; give counts, and what failed."""
@@ -174,6 +178,12 @@ class OutsideCatalogs:
             for name in counts:
                 counts[name] += getattr(found, name)
         return counts, failed
+
+
+def _some(names: Sequence[str], more: bool) -> str:
+    if len(names) == 1:
+        return names[0]
+    return f"{len(names)}{' or more' if more else ''} products, such as {names[0]}"
 
 
 def _waiting(catalog: Mapping[str, Any]) -> str:

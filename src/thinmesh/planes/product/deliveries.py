@@ -274,8 +274,11 @@ class Deliveries:
     def _in_words(self, error: Exception | None) -> str:
         if error is None:
             return ""
-        text = error.detail if isinstance(error, MeshError) else f"{type(error).__name__}: {error}"
-        return cleaned(text, self._secrets)
+        if not isinstance(error, MeshError):
+            return cleaned(f"{type(error).__name__}: {error}", self._secrets)
+        # What waits for somebody tells them what to do, where the catalog's adapter says so.
+        told = error.help if not error.retry and error.help != error.default_help else ""
+        return cleaned(f"{error.detail} {told}".rstrip(), self._secrets)
 
     def _spread(self, pause: timedelta) -> timedelta:
         """Give from half of a pause to all of it: who failed together does not come back together."""
