@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
@@ -12,6 +10,7 @@ from pathlib import Path
 
 from thinmesh.kernel.database import Database, Transaction
 from thinmesh.kernel.ledger import Entry
+from thinmesh.kernel.scratch import scratch_folder
 
 from .index import SqlProductIndex
 from .index_schema import PROJECTION_TABLES
@@ -99,14 +98,12 @@ class SqlIndexReplica:
 @contextmanager
 def open_replica(folder: Path, read: Callable[[str], bytes]) -> Iterator[SqlIndexReplica]:
     """Make an empty replica in a folder of its own under `folder`, gone at the end."""
-    folder.mkdir(parents=True, exist_ok=True)
-    place = Path(tempfile.mkdtemp(dir=folder, prefix="index-"))
-    database = SqliteDatabase(place / "index.db")
-    try:
-        yield SqlIndexReplica(database, read)
-    finally:
-        database.close()
-        shutil.rmtree(place, ignore_errors=True)
+    with scratch_folder(folder, "index-") as place:
+        database = SqliteDatabase(place / "index.db")
+        try:
+            yield SqlIndexReplica(database, read)
+        finally:
+            database.close()
 
 
 def _digests(tx: Transaction, table: str) -> dict[str, bytes]:

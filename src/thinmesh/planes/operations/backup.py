@@ -16,10 +16,11 @@ from typing import Any
 from thinmesh.kernel.clock import text_of_time
 from thinmesh.kernel.errors import Internal
 from thinmesh.kernel.progress import Progress
+from thinmesh.kernel.scratch import scratch_folder
 
 from .backend import ArchiveWriter, Backends, Tools
 from .model import BackedUp, BackupRecord
-from .projections import require_on_log, work_folder
+from .projections import require_on_log
 from .reading import LogFacts, read_log
 from .superseded import KEPT
 
@@ -55,7 +56,7 @@ def back_up(backends: Backends, tools: Tools, path: Path, with_keys: bool, progr
     is damaged. A data file that is missing or damaged is named in the result, and the rest is kept safe.
     """
     at = text_of_time(backends.clock())
-    with work_folder(backends.scratch) as folder, tools.archives.create(path) as archive:
+    with scratch_folder(backends.scratch) as folder, tools.archives.create(path) as archive:
         contents = _Contents(archive)
         head = {"format": FORMAT, "thinmesh": tools.version, "at": at}
         archive.add(HEAD, _json(head))

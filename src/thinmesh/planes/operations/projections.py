@@ -7,10 +7,7 @@ other engines, and the catalogs outside the mesh.
 from __future__ import annotations
 
 import hashlib
-import shutil
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 
 from thinmesh.kernel.database import Transaction
@@ -18,6 +15,7 @@ from thinmesh.kernel.errors import MeshError
 from thinmesh.kernel.ledger import Entry
 from thinmesh.kernel.product import DataFile, Product
 from thinmesh.kernel.progress import Progress
+from thinmesh.kernel.scratch import scratch_folder
 
 from .backend import Backends, OutsideCatalogs, Projection, Tools, Warehouse
 from .model import Rebuild
@@ -177,7 +175,7 @@ class DataProjection:
 
     def _derive(self, product: Product, table: str, file: DataFile) -> None:
         backends = self._backends
-        with work_folder(backends.scratch) as folder:
+        with scratch_folder(backends.scratch) as folder:
             made = self._tools.derivation.derive(product, table, file, folder)
             sha256, size = digest(made), made.stat().st_size
             if sha256 != file.sha256:
@@ -305,17 +303,6 @@ def digest(path: Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError:
         return ""
-
-
-@contextmanager
-def work_folder(scratch: Path) -> Iterator[Path]:
-    """Make a folder for files in the making, gone at the end whatever happens."""
-    scratch.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(dir=scratch))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _derived_files(backends: Backends, tx: Transaction) -> Iterator[tuple[Product, str, DataFile]]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +14,7 @@ from thinmesh.kernel.policy import Action, Principal
 from thinmesh.kernel.product import DataFile, Product, TableState
 from thinmesh.kernel.progress import Progress
 from thinmesh.kernel.repository import StagedObject
-from thinmesh.kernel.scratch import make_folder
+from thinmesh.kernel.scratch import scratch_folder
 
 from .backend import Backends
 from .finding import facts
@@ -66,16 +64,6 @@ class Prepared:
     notes: tuple[str, ...] = ()
     rows: int = 0
     blobs: tuple[StagedObject, ...] = ()
-
-
-@contextmanager
-def scratch_folder(backends: Backends) -> Iterator[Path]:
-    """Make a folder for files in the making, gone at the end whatever happens. Raises Temporary where none can be."""
-    folder = make_folder(backends.scratch)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def prepare(
@@ -133,7 +121,7 @@ def _stage(
     progress: Progress,
 ) -> tuple[CheckResult, dict[str, TableLoad], tuple[StagedObject, ...]]:
     """Check, store what was staged, and run SQL rules over it; nothing is stored where there are violations."""
-    with scratch_folder(backends) as folder:
+    with scratch_folder(backends.scratch) as folder:
         result = check(backends, caller, current, tables, changes, folder, progress)
         widened = {found.table.name for found in result.tables if found.restaged}
         if widened:

@@ -19,12 +19,13 @@ from thinmesh.kernel.policy import Action, Principal
 from thinmesh.kernel.product import Descriptor, Product
 from thinmesh.kernel.progress import Progress, no_progress
 from thinmesh.kernel.repository import DataRepository, File
+from thinmesh.kernel.scratch import scratch_folder
 
 from .backend import Backends
 from .consumers import for_whom
 from .evolution import Evolution, evolve
 from .finding import facts
-from .loading import Prepared, Source, TableChange, discard, prepare, scratch_folder
+from .loading import Prepared, Source, TableChange, discard, prepare
 from .model import Upload
 from .push import MAIN, Landing, Push, PushContext, PushedChange, Say
 from .push_merge import clashes, merged, news
@@ -267,7 +268,7 @@ class Pushing:
         faults += refused
         if refused:
             return
-        with scratch_folder(self._backends) as scratch:
+        with scratch_folder(self._backends.scratch) as scratch:
             changes = []
             for name in [*names, *sorted(again - {*names})]:
                 if name in names or (plan.before and plan.before.tables[name].in_git):

@@ -24,12 +24,13 @@ from thinmesh.kernel.policy import Action, Principal, ProductFacts
 from thinmesh.kernel.product import Descriptor, Product
 from thinmesh.kernel.progress import no_progress
 from thinmesh.kernel.repository import Signature
+from thinmesh.kernel.scratch import scratch_folder
 
 from .backend import Backends
 from .consumers import for_whom
 from .evolution import Evolution, accepted, evolve
 from .finding import facts, live_product, retired, unknown
-from .loading import Prepared, TableChange, discard, prepare, scratch_folder
+from .loading import Prepared, TableChange, discard, prepare
 
 # How often a change is judged again when others got in between; each round saw newer state.
 ATTEMPTS = 8
@@ -199,7 +200,7 @@ class Registration:
         if not current or not names:
             return Prepared()
         backends = self._backends
-        with scratch_folder(backends) as folder:
+        with scratch_folder(backends.scratch) as folder:
             changes = [_present(backends, current, name, folder) for name in names]
             prepared = prepare(backends, caller, current, evolution.tables, changes, current.name, no_progress)
         if prepared.violations:

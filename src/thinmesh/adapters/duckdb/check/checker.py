@@ -89,7 +89,10 @@ def check_files(
 
 @contextmanager
 def _workspace(staging: Path | None) -> Iterator[Path]:
-    """Give a folder for everything temporary, beside the staged files so that one disk limit covers both."""
+    """Give a folder for everything temporary, beside the staged files so that one disk limit covers both.
+
+    Where nothing is staged it is the system's own place, of a mesh or of none: `temporary_faults` has the words.
+    """
     work = Path(tempfile.mkdtemp(prefix=".check-", dir=staging))
     try:
         yield work

@@ -23,6 +23,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from thinmesh.kernel.errors import Temporary
+from thinmesh.kernel.scratch import make_folder
 
 from . import channel
 from .channel import Closed
@@ -296,5 +297,4 @@ def _apart(options: Options) -> Options:
     """Give the pool a scratch folder of its own: several commands may ask a home at the same time."""
     if options.scratch is None:
         return options
-    options.scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return replace(options, scratch=Path(tempfile.mkdtemp(dir=options.scratch)))
+    return replace(options, scratch=make_folder(options.scratch))
