@@ -44,6 +44,18 @@ def test_more_than_one_process_is_refused_with_what_to_set_instead(home):
     assert "query.workers" in cli_json("up", "--workers", "2", home=home, code=1)["help"]
 
 
+def test_a_setting_for_more_than_one_process_is_said_to_do_nothing(home):
+    settings = home / "thinmesh.toml"
+    before = settings.read_text()
+    settings.write_text(before.replace("[server]", "[server]\nworkers = 2"))
+    try:
+        with up(home) as url:
+            assert httpx.get(f"{url}/operations/v1/health/live").json() == {"status": "live"}
+        assert "server.workers does nothing here" in (home / "run" / "stderr.log").read_text()
+    finally:
+        settings.write_text(before)
+
+
 def test_commands_go_through_the_server_while_it_runs_and_not_after(home):
     with up(home):
         assert (home / "run" / "thinmesh.sock").is_socket()

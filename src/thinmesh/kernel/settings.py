@@ -208,7 +208,7 @@ class Server:
 
     host: str = _setting("127.0.0.1", text, "The address to listen on; any but loopback needs `--behind-proxy`.")
     port: int = _setting(8080, port, "The port to listen on; 0 takes a free one.")
-    workers: int = _setting(1, count, "Server processes; this shape runs in one.")
+    workers: int = _setting(1, count, "Server processes; this shape runs in one, whatever is set, and says so.")
     url: str = _setting("", text, "The URL that others reach the mesh at; empty: host and port.")
     max_upload: int = _setting("10GB", size, "The most that one publication or check may send over HTTP.")
     rate_limit: int = _setting(

@@ -41,6 +41,8 @@ def up_command(door: Door, host: str | None, port: int | None, workers: int | No
         from thinmesh.interface.http.server import serve
 
         server = platform.settings.server
+        if server.workers > 1 and workers is None:
+            _say_that_one_process_serves(server.workers)
         platform.start()
         serve(
             platform,
@@ -62,6 +64,14 @@ def _held(home: object, error: Temporary) -> Temporary:
         f"{home} is served already, by process {note.get('pid')} at {note.get('url')}.",
         help="Use that one, or stop it first.",
     )
+
+
+def _say_that_one_process_serves(workers: int) -> None:
+    """Say of a setting, which may have stood there for long, what an option is refused for."""
+    import structlog
+
+    told = "server.workers does nothing here: one process serves; query.workers sets how many statements run at once"
+    structlog.get_logger("thinmesh.up").warning(told, workers=workers)
 
 
 def _ready(url: str) -> None:
