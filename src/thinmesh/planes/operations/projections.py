@@ -36,10 +36,9 @@ def projections_of(backends: Backends, tools: Tools) -> list[Projection]:
     return [*own, OutsideProjection(catalogs)] if catalogs else own
 
 
-class IndexProjection:
-    """The index, with the search words."""
+class _AtTheIndex:
+    """What projections share that are always where the index is: the index, and what is made before or with it."""
 
-    name = "index"
     counted = _ENTRIES
     follows_in_servers = False
 
@@ -48,12 +47,18 @@ class IndexProjection:
         self._tools = tools
 
     def sequence(self, tx: Transaction) -> int:
-        """Give the log sequence that it has followed to."""
+        """Give the log sequence of the index."""
         return self._backends.index.cursor(tx)[1]
 
     def lag(self, tx: Transaction) -> int:
-        """Count the log entries that it has still to take in."""
+        """Count the log entries that the index has still to take in."""
         return index_lag(self._backends, tx)
+
+
+class IndexProjection(_AtTheIndex):
+    """The index, with the search words."""
+
+    name = "index"
 
     def faults(self) -> Sequence[str]:
         """Replay the log beside it, and compare."""
@@ -131,24 +136,10 @@ class CatalogProjection:
         return Rebuild({"written": backends.catalog_file.follow()})
 
 
-class DataProjection:
+class DataProjection(_AtTheIndex):
     """The data files of tables in git: Parquet that was derived from the CSVs on `main`."""
 
     name = "data"
-    counted = _ENTRIES
-    follows_in_servers = False
-
-    def __init__(self, backends: Backends, tools: Tools) -> None:
-        self._backends = backends
-        self._tools = tools
-
-    def sequence(self, tx: Transaction) -> int:
-        """Give the log sequence of the index: files are there before an entry names them."""
-        return self._backends.index.cursor(tx)[1]
-
-    def lag(self, tx: Transaction) -> int:
-        """Count as the index does."""
-        return index_lag(self._backends, tx)
 
     def faults(self) -> Sequence[str]:
         """Give none: the data files are examined one by one elsewhere (`checks/files.py`)."""
@@ -185,24 +176,10 @@ class DataProjection:
             backends.location.put_back(file, made)
 
 
-class EventsProjection:
+class EventsProjection(_AtTheIndex):
     """What the event feed tells of products. Receipts of requests and grants are not derived, and stay as they are."""
 
     name = "events"
-    counted = _ENTRIES
-    follows_in_servers = False
-
-    def __init__(self, backends: Backends, tools: Tools) -> None:
-        self._backends = backends
-        self._tools = tools
-
-    def sequence(self, tx: Transaction) -> int:
-        """Give the log sequence of the index, in whose transaction events are recorded."""
-        return self._backends.index.cursor(tx)[1]
-
-    def lag(self, tx: Transaction) -> int:
-        """Count as the index does."""
-        return index_lag(self._backends, tx)
 
     def faults(self) -> Sequence[str]:
         """Look for the events of each entry that the index has."""
