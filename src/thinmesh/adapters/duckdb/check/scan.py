@@ -172,7 +172,6 @@ class _Scanner:
         self._waiting = 0
         self._inside = 0
         self._line = 0
-        self._last_blank = False
 
     def feed(self, data: bytes) -> None:
         """Take the next portion."""

@@ -11,7 +11,7 @@ import struct
 from typing import Any
 
 PARSE, BIND, RUN = 1, 2, 3  # server to worker
-READY, PARSED, BOUND, COLUMNS, DATA, DONE, FAILED = 11, 12, 13, 14, 15, 16, 17  # worker to server
+READY, PARSED, COLUMNS, DATA, DONE, FAILED = 11, 12, 13, 14, 15, 16  # worker to server
 
 HEADER = struct.Struct(">BQ")
 # A message of control stays below this; only DATA may be longer, and is read in pieces.

@@ -71,7 +71,6 @@ class Worker:
     walls: Mapping[str, str] = field(default_factory=dict)
     version: str = ""
     idle_since: float = 0.0
-    uses: int = 0
     scratch: str = ""
     _pidfd: int = -1
     _dead: bool = False

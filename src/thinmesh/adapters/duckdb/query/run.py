@@ -186,7 +186,6 @@ class DuckdbRun:
     def _take(self, worker: Worker) -> None:
         """Own a worker; from now on `stop` kills it."""
         worker.user = self._job.user
-        worker.uses += 1
         self._engine.met(worker)
         with self._lock:
             self._worker = worker

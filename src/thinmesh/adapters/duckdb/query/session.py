@@ -22,7 +22,6 @@ from thinmesh.kernel.table_records import outlines
 from . import encode, evolution, json_rows, sandbox
 from .screen import CATALOG_SCHEMA, Screened, screen
 
-Write = Callable[[memoryview], None]
 # Rows of one Arrow batch; large enough that DuckDB's own Arrow rate is reached, small enough for flat memory.
 BATCH_ROWS = 65_536
 _TEXT_BATCH_ROWS = 16_384
@@ -57,7 +56,6 @@ class Session:
     ) -> None:
         self._walled = walled
         self._threads = threads
-        self._memory = memory
         self._scratch = scratch
         self._bound = False
         self._unreadable: set[tuple[str, str]] = set()
