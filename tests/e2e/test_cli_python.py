@@ -6,13 +6,18 @@ import pyarrow.parquet as pq
 import pytest
 
 import thinmesh
-from tests.integration.running import cli_json, make_home, up, write_csv
+from tests.integration.running import cli_json, make_home, register, up, write_csv
 
 
 @pytest.fixture(scope="module", params=["home", "server"])
 def mesh(request, tmp_path_factory):
-    home, token = make_home(tmp_path_factory.mktemp("python"))
+    """Give a mesh with a product that holds data, on a home and on a server."""
+    folder = tmp_path_factory.mktemp("python")
+    home, token = make_home(folder)
     cli_json("team", "create", "meteo", "--domain", "aviation", home=home)
+    register(home, "airports")
+    data = write_csv(folder, "airports.csv", [{"code": "EWR", "height": 5.5}])
+    cli_json("publish", "airports", str(data), home=home)
     if request.param == "home":
         with thinmesh.connect(home) as found:
             yield found
@@ -31,7 +36,7 @@ def test_a_product_from_a_dictionary_to_a_frame(mesh, tmp_path):
     assert result.arrow().num_rows == len(result) == 1
     assert isinstance(result.pandas(), pd.DataFrame)
     assert isinstance(result.polars(), pl.DataFrame)
-    assert [item["name"] for item in mesh.products()] == ["weather"]
+    assert {"airports", "weather"} <= {item["name"] for item in mesh.products()}
     assert [item["name"] for item in mesh.search("wind")] == ["weather"]
     assert mesh.product("weather")["owner"] == "meteo"
 
@@ -56,9 +61,9 @@ def test_frames_are_published_as_they_are(mesh):
 
 def test_errors_are_one_tree(mesh):
     with pytest.raises(thinmesh.NotFound) as refused:
-        mesh.product("wether")
-    assert "weather" in refused.value.detail + refused.value.help
-    assert "Did you mean weather?" in str(refused.value)
+        mesh.product("airprots")
+    assert "airports" in refused.value.detail + refused.value.help
+    assert "Did you mean airports?" in str(refused.value)
     with pytest.raises(thinmesh.MeshError):
         mesh.sql("selec 1").arrow()
     with pytest.raises(thinmesh.Malformed, match="takes no parameters"):
@@ -66,8 +71,8 @@ def test_errors_are_one_tree(mesh):
 
 
 def test_a_check_tells_all_faults(mesh, tmp_path):
-    bad = write_csv(tmp_path, "bad/weather.csv", [{"origin": "EWR", "temp": "warm"}])
-    mesh.accept("weather")
-    found = mesh.check("weather", bad)
+    bad = write_csv(tmp_path, "bad/airports.csv", [{"code": "EWR", "height": "high"}])
+    mesh.accept("airports")
+    found = mesh.check("airports", bad)
     assert found["ok"] is False
-    assert found["violations"][0]["column"] == "temp"
+    assert found["violations"][0]["column"] == "height"

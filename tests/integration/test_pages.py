@@ -21,8 +21,7 @@ def mesh(tmp_path_factory):
     register(home, "wind", owner="sky", description=HOSTILE)
     with up(home) as url:
         yield url, token
-        while CLIENTS:
-            CLIENTS.pop().close()
+        leave()
 
 
 def register_team(home: Path) -> None:
@@ -36,6 +35,12 @@ def visitor(url: str, token: str | None = None) -> httpx.Client:
     if token:
         assert client.post("/sign-in", data={"token": token, "next": "/"}).status_code == 303
     return client
+
+
+def leave() -> None:
+    """Close what visitors have opened."""
+    while CLIENTS:
+        CLIENTS.pop().close()
 
 
 def test_a_stranger_is_asked_to_sign_in_and_comes_back_to_the_page(mesh):

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from .running import cli_json, make_home, register, up
-from .test_pages import visitor
+from .test_pages import leave, visitor
 
 CSV = b"Id,Wind Speed,note\n1,2.5,a\n2,3.5,\n"
 HOSTILE = '<img src=x onerror="alert(1)">'
@@ -27,8 +27,7 @@ def mesh(tmp_path_factory):
     with up(home) as url:
         clients = {user: visitor(url, token) for user, token in {**tokens, "reader": reader}.items()}
         yield clients, home
-        for client in clients.values():
-            client.close()
+        leave()
 
 
 def inspected(client, name: str = "My Wind (2).csv", content: bytes = CSV):

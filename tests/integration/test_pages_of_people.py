@@ -7,7 +7,7 @@ import re
 import pytest
 
 from .running import cli_json, make_home, register, up
-from .test_pages import visitor
+from .test_pages import leave, visitor
 
 HOSTILE = "<script>alert(1)</script>"
 
@@ -25,8 +25,7 @@ def mesh(tmp_path_factory):
     with up(home) as url:
         clients = {user: visitor(url, token) for user, token in {**tokens, "admin": admin}.items()}
         yield clients, home
-        for client in clients.values():
-            client.close()
+        leave()
 
 
 def asked(mesh, who: str, purpose: str) -> str:
