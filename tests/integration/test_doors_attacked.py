@@ -6,10 +6,12 @@ nobody was called: a listener on this machine stands in for every address that a
 
 import contextlib
 import io
+import os
 import re
 import socket
 import tarfile
 import threading
+from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 import httpx
@@ -331,9 +333,13 @@ FILE_NAMES = [
 
 
 def beside(home):
-    """List what is in and beside a home, but for what publications write."""
-    own = [home / name for name in ("data.git", "log.git", "lake", "run")]
-    return {path for path in home.parent.rglob("*") if not any(path.is_relative_to(folder) for folder in own)}
+    """List what is in and beside a home, but for what publications write; that comes and goes while one looks."""
+    own = {home / name for name in ("data.git", "log.git", "lake", "run")}
+    found = set()
+    for folder, folders, files in os.walk(home.parent):
+        folders[:] = [name for name in folders if Path(folder, name) not in own]
+        found |= {Path(folder, name) for name in (*folders, *files)}
+    return found
 
 
 @pytest.mark.parametrize("name", FILE_NAMES)

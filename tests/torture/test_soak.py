@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -120,7 +121,7 @@ class Soak:
     def stamp(self) -> None:
         """Give what was written since the last leap the time of this clock: the file system has another."""
         now = self.lead.now().timestamp()
-        there = {path for path in (self.home / "lake").rglob("*") if path.is_file()}
+        there = set(sizes(self.home / "lake"))
         for path in there - self.stamped:
             try:
                 os.utime(path, (now, now))
@@ -131,7 +132,7 @@ class Soak:
     def measure(self) -> dict[str, float]:
         """Tell what the home and its server take, once the upkeep of this hour is done."""
         pids = tree(self.process.pid)
-        lake = [path for path in (self.home / "lake").rglob("*") if path.is_file()]
+        lake = sizes(self.home / "lake")
         return {
             "memory": sum(status_of(pid, "VmRSS") for pid in pids) / 1024,
             "handles": sum(1 for _ in Path(f"/proc/{self.process.pid}/fd").iterdir()),
@@ -140,10 +141,10 @@ class Soak:
             "hourly files": sum(path.suffix == ".parquet" and path.parts[-3] == "hourly" for path in lake),
             "hourly metadata": sum("metadata" in path.parts and "hourly" in path.parts for path in lake),
             "work": sum(1 for _ in (self.home / "run").glob("staging/*")),
-            **{f"{name}.git": size_of(self.home / f"{name}.git") for name in ("data", "log")},
-            **{f"{name}.git files": files_of(self.home / f"{name}.git") for name in ("data", "log")},
+            **{f"{name}.git": sum(sizes(self.home / f"{name}.git").values()) for name in ("data", "log")},
+            **{f"{name}.git files": len(sizes(self.home / f"{name}.git" / "objects")) for name in ("data", "log")},
             "database": self.stored("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"),
-            "write-ahead log": size_of(self.home, "thinmesh.db-wal"),
+            "write-ahead log": (self.home / "thinmesh.db-wal").stat().st_size,
         }
 
     def stored(self, sql: str):
@@ -189,12 +190,14 @@ def status_of(pid: int, name: str) -> int:
     return next((int(line.split()[1]) for line in lines if line.startswith(f"{name}:")), 0)
 
 
-def size_of(folder: Path, names: str = "**/*") -> int:
-    return sum(path.stat().st_size for path in folder.glob(names) if path.is_file())
-
-
-def files_of(repository: Path) -> int:
-    return sum(1 for path in repository.glob("objects/**/*") if path.is_file())
+def sizes(folder: Path) -> dict[Path, int]:
+    """Give the files of a folder and how large they are; what the upkeep takes away meanwhile is not there."""
+    found = {}
+    for place, _, names in os.walk(folder):
+        for path in (Path(place, name) for name in names):
+            with suppress(FileNotFoundError):
+                found[path] = path.stat().st_size
+    return found
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from thinmesh.kernel.errors import Internal, Malformed
 _TABLE = "CREATE TABLE items (name TEXT PRIMARY KEY, amount BIGINT)"
 _ADD = "INSERT INTO items (name, amount) VALUES (:name, :amount)"
 _COUNT = "SELECT COUNT(*) AS found FROM items"
-_PATIENCE = 20.0  # seconds until a thread that should have gone on counts as stuck
+_PATIENCE = 60.0  # seconds until a thread that should have gone on counts as stuck
 
 
 class DatabaseConformance:

@@ -215,9 +215,9 @@ class EngineConformance:
         failures: list[MeshError] = []
         reader = threading.Thread(target=lambda: failures.append(failure(MeshError, run)))
         reader.start()
-        assert resolved.wait(10)
+        assert resolved.wait(60)
         run.stop("cancelled")
-        reader.join(10)
+        reader.join(60)
         assert not reader.is_alive()
         assert isinstance(failures[0], Conflict)
 
@@ -235,12 +235,12 @@ class EngineConformance:
         wide = self.long()
         sql = f"SELECT a.id, b.id FROM {wide.name} a, {wide.name} b"
         for _ in range(8):
-            run = self.submit(sql, wide, seconds=20)
+            run = self.submit(sql, wide, seconds=60)
             run.open()
             pieces = run.chunks()
             assert next(iter(pieces))
             run.close()
-        assert rows(self.submit(f"SELECT count(*) FROM {wide.name}", wide, seconds=20)) == [[100_000]]
+        assert rows(self.submit(f"SELECT count(*) FROM {wide.name}", wide, seconds=60)) == [[100_000]]
 
     def test_one_users_long_statements_leave_room_for_another(self) -> None:
         wide = self.long()
@@ -249,13 +249,13 @@ class EngineConformance:
         for thread in threads:
             thread.start()
         try:
-            quick = self.submit(f"SELECT count(*) FROM {wide.name}", wide, user="modest", seconds=20)
+            quick = self.submit(f"SELECT count(*) FROM {wide.name}", wide, user="modest", seconds=60)
             assert rows(quick) == [[100_000]]
         finally:
             for run in runs:
                 run.stop("stopping")
             for thread in threads:
-                thread.join(20)
+                thread.join(60)
 
     def test_statements_of_many_threads_do_not_mix(self) -> None:
         table = self.typed()
