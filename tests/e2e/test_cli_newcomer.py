@@ -117,11 +117,12 @@ def test_the_hint_for_a_token_works_where_the_home_was_named(mesh, tmp_path):
 
 
 def test_tokens_are_listed_with_their_state(mesh):
-    old = cli_json("token", "new", "ada", "--expires", "PT1S", home=mesh[0])
-    cli_json("token", "new", "ada", home=mesh[0])
+    cli_json("user", "add", "tess", home=mesh[0])
+    old = cli_json("token", "new", "tess", "--expires", "PT1S", home=mesh[0])
+    cli_json("token", "new", "tess", home=mesh[0])
     while cli("whoami", "--url", mesh[1], THINMESH_TOKEN=old["token"]).returncode == 0:
         pass
-    lines = cli("token", "list", "ada", home=mesh[0]).stdout.splitlines()
+    lines = cli("token", "list", "tess", home=mesh[0]).stdout.splitlines()
     assert lines[0].split() == ["id", "scope", "created", "expires", "state"]
     assert [line.split()[-1] for line in lines if line.startswith(old["id"])] == ["expired"]
     assert sum(line.endswith("in force") for line in lines) == 1
