@@ -42,7 +42,7 @@ def bearer(token):
 
 
 def test_who_signs_in_and_who_does_not_is_told(served):
-    with httpx.Client(base_url=served.url, headers=OWN) as browser:
+    with httpx.Client(base_url=served.url, headers=OWN, timeout=60) as browser:
         assert browser.post("/sign-in", data={"token": "x.y.z"}).status_code == 401
         assert browser.post("/sign-in", data={"token": served.ben}).status_code == 303
     (made,) = served.told("signed in", user="ben")
@@ -54,18 +54,18 @@ def test_who_signs_in_and_who_does_not_is_told(served):
 
 
 def test_what_somebody_may_not_is_told_at_every_door(served):
-    reply = httpx.get(f"{served.url}/operations/v1/audit", headers=bearer(served.ben))
+    reply = httpx.get(f"{served.url}/operations/v1/audit", headers=bearer(served.ben), timeout=60)
     assert reply.status_code == 403
     (api,) = served.told("not allowed", path="/operations/v1/audit")
     assert (api["user"], api["method"]) == ("ben", "GET")
     assert reply.json()["instance"].endswith(api["request"])
-    with httpx.Client(base_url=served.url, cookies={"thinmesh_session": served.ben}) as browser:
+    with httpx.Client(base_url=served.url, cookies={"thinmesh_session": served.ben}, timeout=60) as browser:
         assert browser.post("/teams", headers={"Sec-Fetch-Site": "cross-site"}).status_code == 403
     (page,) = served.told("not allowed", path="/teams")
     assert (page["user"], page["method"]) == ("ben", "POST")
     refs = "/git/data.git/info/refs"
     address = f"{served.url}{refs}?service=git-upload-pack"
-    assert httpx.get(address, auth=("x", served.publisher)).status_code == 403
+    assert httpx.get(address, auth=("x", served.publisher), timeout=60).status_code == 403
     (git,) = served.told("not allowed", path=refs)
     assert git["user"] == "ben"
 
@@ -73,7 +73,7 @@ def test_what_somebody_may_not_is_told_at_every_door(served):
 def test_every_line_is_json_with_a_time_in_utc_whatever_was_asked_for(served):
     path = f"/product/v1/products/{BREAK}{'x' * 5000}"
     before = len(served.told("signed in"))
-    assert httpx.get(served.url + path, headers=bearer("x.y.z")).status_code == 401
+    assert httpx.get(served.url + path, headers=bearer("x.y.z"), timeout=60).status_code == 401
     lines = served.lines()
     assert len(served.told("signed in")) == before
     (odd,) = (line for line in lines if "\n" in line.get("path", ""))

@@ -50,7 +50,7 @@ def test_a_setting_for_more_than_one_process_is_said_to_do_nothing(home):
     settings.write_text(before.replace("[server]", "[server]\nworkers = 2"))
     try:
         with up(home) as url:
-            assert httpx.get(f"{url}/operations/v1/health/live").json() == {"status": "live"}
+            assert httpx.get(f"{url}/operations/v1/health/live", timeout=60).json() == {"status": "live"}
         assert "server.workers does nothing here" in (home / "run" / "stderr.log").read_text()
     finally:
         settings.write_text(before)

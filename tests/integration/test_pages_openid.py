@@ -172,7 +172,9 @@ def test_signing_in_anew_ends_the_session_before(world):
     host = urlsplit(world.provider.issuer).netloc
     assert [line["by"] for line in world.logged("signed in", user="ines")] == [host] * 3
     found = [
-        httpx.get(f"{world.url}/identity/v1/whoami", headers={"Authorization": f"Bearer {token}"}).status_code
+        httpx.get(
+            f"{world.url}/identity/v1/whoami", headers={"Authorization": f"Bearer {token}"}, timeout=60
+        ).status_code
         for token in alive
     ]
     assert found == [401, 401, 200, 200]

@@ -110,5 +110,5 @@ def test_nothing_is_told_to_whom_nobody_vouches_for(stranger, call):
 
 def test_a_caller_who_asks_for_no_certificate_would_be_told(stranger):
     url = f"https://127.0.0.1:{stranger.server_address[1]}"
-    assert httpx.get(f"{url}/seen", verify=ssl._create_unverified_context()).status_code == 200
+    assert httpx.get(f"{url}/seen", verify=ssl._create_unverified_context(), timeout=60).status_code == 200
     assert stranger.asked == ["/seen"]
