@@ -44,8 +44,10 @@ test-core: setup
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not heavy" tests
 
 torture: setup
-	THINMESH_TORTURE_SEED=$(or $(SEED),$(shell date +%s)) THINMESH_TORTURE_POINTS=$(or $(POINTS),200) \
-		$(BIN)/python -m pytest -n 2 --dist worksteal tests/torture
+	seed=$(or $(SEED),$$(date +%s)); \
+	export THINMESH_TORTURE_SEED=$$seed THINMESH_TORTURE_POINTS=$(or $(POINTS),200); \
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m hypothesis --hypothesis-seed=$$seed tests/unit tests/integration && \
+	$(BIN)/python -m pytest -n 2 --dist worksteal --hypothesis-seed=$$seed tests/torture
 
 lint: setup
 	$(BIN)/ruff format --check src tests bench tools

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 
 from hypothesis import HealthCheck, settings
 
 # How long an example takes is a matter of what else the machine does: on a busy one any of thousands may be "too slow".
-settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# `make test` says of one tree the same everywhere, and `make torture` draws anew.
+settings.register_profile(
+    "untimed",
+    deadline=None,
+    derandomize="THINMESH_TORTURE_SEED" not in os.environ,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.load_profile("untimed")
 
 
