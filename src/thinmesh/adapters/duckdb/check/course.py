@@ -219,7 +219,7 @@ class Check:
             wanted = keep & {one.name for one in columns.values()}
             target = self._target(f"{run.input.name}-{n}.parquet") if wanted else None
             try:
-                with readable() if isinstance(source, ParquetSource) else nullcontext():
+                with readable(source.path) if isinstance(source, ParquetSource) else nullcontext():
                     loaded = load(self._connection, source, columns, run.table, target, keep)
             except Unreadable as fault:
                 self._note(run, fault.rule, f"the file {fault.message}", source.name)

@@ -45,7 +45,7 @@ _YEARS = {
 
 
 @contextmanager
-def readable() -> Iterator[None]:
+def readable(path: Path) -> Iterator[None]:
     """Turn what DuckDB says of a damaged Parquet file into Unreadable; a lack of memory passes."""
     try:
         yield
@@ -54,7 +54,7 @@ def readable() -> Iterator[None]:
     except duckdb.Error as error:
         if "No space left" in str(error):
             raise
-        raise Unreadable("truncated", f"cannot be read as Parquet: {_first_line(error)}") from error
+        raise Unreadable("truncated", f"cannot be read as Parquet: {_first_line(error, path)}") from error
 
 
 class ParquetSource:
@@ -65,13 +65,13 @@ class ParquetSource:
     def __init__(self, upload: Upload, work: Path, limit: int, connection: Connection) -> None:
         """Read the schema and the sizes from the footer. Raises Unreadable."""
         self.name, self.present = upload.name, upload.present
-        path = tame(upload.path, work)
+        self.path = path = tame(upload.path, work)
         self._relation = parquet([path])
         with upload.path.open("rb") as file:
             if file.read(4) not in _MARKS:
                 raise Unreadable("file_format", "is no Parquet file; a CSV is named <table>.csv")
         self.size = upload.path.stat().st_size
-        with readable():
+        with readable(path):
             described = connection.execute(f"DESCRIBE SELECT * FROM {self._relation}").fetchall()
             written = _written(connection, path)
             sizes = f"SELECT coalesce(sum(total_uncompressed_size), 0) FROM parquet_metadata({literal(str(path))})"
@@ -131,7 +131,7 @@ class ParquetSource:
         fields = list(zip(self._fields, self._types, strict=True))
         counts = ", ".join(f"count({field})" for field, _ in fields)
         wide = ", ".join(_wide(field) if kind in _WHOLE - _SMALL else "FALSE" for field, kind in fields)
-        with readable():
+        with readable(self.path):
             row = connection.execute(f"SELECT count(*), {counts}, {wide} FROM {self._relation}").fetchone()
         found = Survey(row[0])
         values, beyond = row[1 : len(fields) + 1], row[len(fields) + 1 :]
@@ -231,13 +231,14 @@ def _is_fine(path: Path, name: str) -> bool:
         pairs = zip(moments("ns"), moments("us"), strict=True)
         return any(bool((nanos != micros * 1000).any()) for nanos, micros in pairs)
     except (pyarrow.ArrowException, OSError) as error:
-        raise Unreadable("truncated", f"cannot be read as Parquet: {_first_line(error)}") from error
+        raise Unreadable("truncated", f"cannot be read as Parquet: {_first_line(error, path)}") from error
 
 
 def _nested(kind: str) -> bool:
     return kind.startswith(("STRUCT", "MAP", "UNION")) or kind.endswith("]")
 
 
-def _first_line(error: Any) -> str:
-    # DuckDB's messages name the local path after the first line or in quotes: neither is the sender's business.
-    return re.sub(r"(?:file )?(?:'[^']*/[^']*'|\"[^\"]*/[^\"]*\")", "the file", str(error).splitlines()[0])[:200]
+def _first_line(error: Any, path: Path) -> str:
+    # DuckDB's messages name the local path, which is not the sender's business: below, in quotes, or bare.
+    said = str(error).splitlines()[0].replace(str(path), "the file")
+    return re.sub(r"(?:file )?(?:'[^']*/[^']*'|\"[^\"]*/[^\"]*\")", "the file", said)[:200]

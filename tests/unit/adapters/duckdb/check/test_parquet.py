@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import decimal
 import io
+import tempfile
 
 import pyarrow as pa
 import pytest
@@ -103,6 +104,16 @@ def test_damage_inside_the_pages_is_a_fault_of_the_file():
     data[10:3000] = b"\xff" * 2990
     for contract in (table("t", Column("v")), None):
         assert set(counts(check(bytes(data), contract, "t.parquet"))) == {("truncated", None)}
+
+
+@pytest.mark.parametrize("compression", ["none", "snappy"])
+def test_no_message_about_damage_names_a_place_of_this_machine(compression):
+    data = written({"i": range(600), "s": [f"v{n % 7}" for n in range(600)]}, compression=compression)
+    footer = int.from_bytes(data[-8:-4], "little") + 8
+    for kept in (4, (len(data) - footer) // 2):
+        (found,) = check(data[:kept] + data[-footer:], None, "t.parquet", stage=False).violations
+        assert found.message.startswith("the file cannot be read as Parquet: ")
+        assert tempfile.gettempdir() not in found.message
 
 
 def written(data, **options):
