@@ -69,8 +69,11 @@ def custom_values(fields: Fields) -> dict[str, Any]:
     for at, each in enumerate(items(fields.found.get("customProperties"))):
         name = each.get("property") if isinstance(each, Mapping) else None
         if name in _CUSTOM and _is_ours(each, name):
-            found[name] = each.get("value")
-            fields.faults.alias((name,), (*fields.path, "customProperties", at, "value"))
+            path = (*fields.path, "customProperties", at)
+            if name in found and found[name] != each.get("value"):
+                fields.faults.add((*path, "property"), "duplicate", f"{name!r} is there twice, with other values")
+            found.setdefault(name, each.get("value"))
+            fields.faults.alias((name,), (*path, "value"))
     return found
 
 

@@ -159,6 +159,13 @@ class TestReading:
         assert parsed(opened).access == "open"
         assert parsed(opened, odcs=closing.encode()).access == "request"
 
+    def test_what_is_said_twice_with_other_values_is_no_access(self) -> None:
+        custom = "customProperties:\n- {property: access, value: request}\n- {property: access, value: open}\n"
+        assert faults_of(ODPS, odcs=f"{ODCS}{custom}".encode()) == [
+            ("customProperties[1].property", "'access' is there twice, with other values")
+        ]
+        assert parsed(ODPS, odcs=f"{ODCS}{custom}".replace("open", "request").encode()).access == "request"
+
     def test_a_name_is_never_made_up_and_the_contract_may_say_it(self) -> None:
         strange = changed(name="Customer Data Product")
         (place, message) = faults_of(strange)[0]
