@@ -142,6 +142,49 @@ def test_an_answer_of_another_kind_becomes_no_file(called, tmp_path):
     assert not (tmp_path / "answer.csv").exists()
 
 
+NO_URLS = (
+    "http://mesh:808O",
+    "http://mesh:99999",
+    "http://mesh:-1",
+    "http://mesh:0",
+    "http://[::1",
+    "http://my mesh",
+    "http://me\u2028sh",
+    "http://mesh..org",
+    "http://" + "m" * 300,
+    "http://mesh/übersicht",
+    "http:///mesh",
+    "mesh.example.org",
+    "file:///etc/passwd",
+)
+
+
+@pytest.mark.parametrize("words", [("whoami",), ("login", "URL", "--token-stdin", "--no-git")], ids=" ".join)
+@pytest.mark.parametrize("url", NO_URLS)
+def test_what_is_no_url_is_told(called, url, words):
+    code, out, err = called(url, *words)
+    assert (code, out) == (1, "")
+    assert "is not the URL of a server" in err
+
+
+def test_git_is_told_nothing_of_a_server_with_such_a_name(called, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO("protocol=https\nhost=mesh:99999\n"))
+    code = run(["git-credential", "get"])
+    assert code == 0
+
+
+@pytest.mark.parametrize("token", [f"{TOKEN}\n{TOKEN}", f"{TOKEN} x", f"{TOKEN}\r\nHost: x", "tökén"])
+def test_what_is_no_token_is_not_sent_and_shown_nowhere(called, token, monkeypatch, tmp_path):
+    monkeypatch.setenv("THINMESH_TOKEN", token)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    with served((200, "application/json", b"{}", {})) as (url, asked):
+        code, out, err = called(url, "whoami")
+    assert code == 3
+    assert asked == []
+    assert token.split()[0] not in out + err
+    assert list(tmp_path.glob("thinmesh-error*")) == []
+
+
 PERSON = {"user": OBEYED, "teams": [OBEYED], "admin": False}
 PAGE = {"items": [], "next": OBEYED}
 MADE = {"id": OBEYED, "user": OBEYED, "scope": OBEYED, "expires": OBEYED, "token": OBEYED, "shortened": True}

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from thinmesh.kernel.errors import Malformed, Temporary
+
+# A path goes into the first line of a request; a name may have letters beyond ASCII.
+_PATH = re.compile(r"[\x21-\x7e]*")
+_BLANK = re.compile(r"[\s\x00-\x1f\x7f]")
 
 
 class Credentials:
@@ -71,10 +76,23 @@ class Credentials:
 
 def address(url: str) -> str:
     """Give the form of a server's URL under which it is stored: scheme, host, port, path."""
-    parts = urlsplit(url.strip())
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise Malformed(f"{url!r} is not the URL of a server.", help="Write it like https://mesh.example.org")
+    parts = parts_of(url)
     usual = {"http": 80, "https": 443}[parts.scheme]
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    name = parts.hostname or ""
+    host = f"[{name}]" if ":" in name else name
     port = f":{parts.port}" if parts.port and parts.port != usual else ""
     return f"{parts.scheme}://{host}{port}{parts.path.rstrip('/')}"
+
+
+def parts_of(url: str) -> SplitResult:
+    """Take a server's URL apart. Raises Malformed where it is none."""
+    try:
+        parts = urlsplit(url.strip())
+        # What cannot be connected to is found here: a port that is no number, a name that no name server takes.
+        named = parts.port != 0 and bool((parts.hostname or "").encode("idna"))
+        known = named and parts.scheme in ("http", "https")
+    except ValueError:
+        known = False
+    if not known or _BLANK.search(parts.netloc) or not _PATH.fullmatch(parts.path):
+        raise Malformed(f"{url!r} is not the URL of a server.", help="Write it like https://mesh.example.org")
+    return parts

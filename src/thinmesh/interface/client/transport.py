@@ -8,6 +8,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import re
 import secrets
 import socket
 import ssl
@@ -19,9 +20,10 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from thinmesh.interface.sockets import peer_user
-from thinmesh.kernel.errors import Malformed, MeshError, NotSignedIn, Temporary
+from thinmesh.kernel.errors import MeshError, NotSignedIn, Temporary
 from thinmesh.kernel.progress import Progress, no_progress
 
+from .credentials import parts_of
 from .files import FilePart
 from .problems import document_of, error_of, error_of_stranger
 
@@ -34,6 +36,7 @@ _KEEP_SECONDS = 3
 _CHUNK = 1 << 18
 # No document or error of ours is near that long; what keeps coming is not read until the memory is full.
 _LONGEST = 256 << 20
+_TOKEN = re.compile(r"[\x21-\x7e]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +91,14 @@ class Transport:
     def __init__(
         self, url: str, token: str | None = None, unix: Path | None = None, acting_as: str | None = None
     ) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise Malformed(f"{url!r} is not the URL of a server.", help="Write it like https://mesh.example.org")
-        self.url = url.rstrip("/")
-        self._parts = parts
+        self._parts = parts_of(url)
+        if token and not _TOKEN.fullmatch(token):
+            # Said here, for an error about a header would show it, and be kept in a file.
+            raise NotSignedIn(
+                "What was given as the token is none: it holds blanks, line ends or letters beyond ASCII.",
+                help="Give the token alone, as it was shown: THINMESH_TOKEN, or thinmesh login URL.",
+            )
+        self.url = url.strip().rstrip("/")
         self._token = token
         self._unix = unix
         self._acting_as = acting_as
