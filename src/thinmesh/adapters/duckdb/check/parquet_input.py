@@ -17,7 +17,7 @@ from thinmesh.planes.product.model import Upload
 from . import lexical
 from .connection import Connection, numbered, parquet
 from .csv_source import tame
-from .header import Header
+from .header import WIDEST, Header
 from .quoting import identifier, literal
 from .scan import Unreadable
 from .survey import Found, Survey
@@ -72,8 +72,11 @@ class ParquetSource:
                 raise Unreadable("file_format", "is no Parquet file; a CSV is named <table>.csv")
         self.size = upload.path.stat().st_size
         with readable(path):
-            described = connection.execute(f"DESCRIBE SELECT * FROM {self._relation}").fetchall()
+            # Counted before anything else: a file of 30,000 columns takes minutes and gigabytes to be looked at.
             written = _written(connection, path)
+            if len(written) > WIDEST:
+                raise Unreadable("header", f"has {len(written)} columns, more than the {WIDEST} that are taken")
+            described = connection.execute(f"DESCRIBE SELECT * FROM {self._relation}").fetchall()
             sizes = f"SELECT coalesce(sum(total_uncompressed_size), 0) FROM parquet_metadata({literal(str(path))})"
             unpacked = int(connection.execute(sizes).fetchone()[0])
             self.records = int(connection.execute(f"SELECT count(*) FROM {self._relation}").fetchone()[0])

@@ -116,6 +116,11 @@ def test_no_message_about_damage_names_a_place_of_this_machine(compression):
         assert tempfile.gettempdir() not in found.message
 
 
+def test_more_columns_than_a_csv_may_have_are_refused_before_anything_is_read():
+    (found,) = check(written({f"c{n}": [1] for n in range(2001)}), None, "t.parquet", stage=False).violations
+    assert (found.rule, found.message) == ("header", "the file has 2001 columns, more than the 2000 that are taken")
+
+
 def written(data, **options):
     out = io.BytesIO()
     parquet.write_table(pa.table(data), out, **options)
