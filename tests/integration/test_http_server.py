@@ -1,10 +1,13 @@
 """How the server starts and stops."""
 
 import json
+import os
 import shutil
+import socket
 import subprocess
 import tempfile
 import threading
+import time
 from pathlib import Path
 
 import httpx
@@ -107,3 +110,62 @@ def test_a_stop_finishes_what_runs_and_exits_in_peace(home):
     asking.join(120)
     assert replies[0].status_code == 200
     assert replies[0].json()["row_count"] == 1
+
+
+SLOW = {"columns": [{"name": "a", "logicalType": "string", "logicalTypeOptions": {"pattern": "(?:a?){1000}a{1000}"}}]}
+
+
+def cpu_seconds(process):
+    """Tell how much a process has computed so far."""
+    fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def listens(url):
+    try:
+        socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), 60).close()
+    except ConnectionRefusedError:
+        return False
+    return True
+
+
+def test_a_second_signal_ends_a_check_that_nothing_can_interrupt(home, tmp_path):
+    """A pattern of a thousand steps, for lines as long: the engine looks up once in some thousand lines only."""
+    cli_json("team", "create", "sea", "--domain", "sea", home=home)
+    product = {"name": "slow", "domain": "sea", "description": "Slow to check", "tables": {"t": SLOW}}
+    cli_json("register", "-", home=home, stdin=json.dumps(product))
+    file = tmp_path / "t.csv"
+    file.write_text("a\n" + ("a" * 990 + "\n") * 10_000)
+    with (tmp_path / "log").open("w") as log:
+        process = subprocess.Popen(
+            [*COMMAND, "up", "--port", "0"],
+            env=environment(THINMESH_HOME=str(home)),
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        )
+    done = []
+    try:
+        url = json.loads(process.stdout.readline())["url"]
+        before = cpu_seconds(process)
+        publishing = threading.Thread(target=lambda: done.append(cli("publish", "slow", str(file), home=home)))
+        publishing.start()
+        while cpu_seconds(process) < before + 4:
+            assert not done, done[0].stdout + done[0].stderr
+            time.sleep(0.05)
+        process.terminate()
+        while listens(url):
+            time.sleep(0.05)
+        process.terminate()
+        code = process.wait(PATIENCE)
+        publishing.join(PATIENCE)
+    finally:
+        process.kill()
+        process.stdout.close()
+    said = (tmp_path / "log").read_text()
+    assert code == 0, said
+    assert "Traceback" not in said
+    assert "nothing could interrupt" in said
+    assert (done[0].returncode, done[0].stdout) == (5, "")
+    assert "The server was stopped before this request had come to its end." in done[0].stderr
+    assert cli_json("doctor", home=home)["ok"]

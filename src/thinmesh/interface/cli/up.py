@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
+import threading
+import time
 from typing import Any
 
 import click
@@ -14,6 +17,9 @@ from thinmesh.interface.sockets import running
 from thinmesh.kernel.errors import Malformed, Refused, Temporary
 
 from .door import Door, command
+
+# What threads may take to end once the doors are shut and the home is let go of.
+_LEFT_SECONDS = 5
 
 
 @command("up")
@@ -54,6 +60,7 @@ def up_command(door: Door, host: str | None, port: int | None, workers: int | No
         )
     finally:
         platform.close()
+    _leave_what_runs()
 
 
 def _held(home: object, error: Temporary) -> Temporary:
@@ -66,12 +73,31 @@ def _held(home: object, error: Temporary) -> Temporary:
     )
 
 
+def _leave_what_runs() -> None:
+    """End the process though a thread runs on: a check can be deep in one step of the engine, where nothing reaches it.
+
+    What the home is made of is closed to it by now, and what it leaves lying the next start takes away.
+    """
+    until = time.monotonic() + _LEFT_SECONDS
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread() and not thread.daemon:
+            thread.join(max(until - time.monotonic(), 0))
+            if thread.is_alive():
+                _log().warning("stopped in the middle of something that nothing could interrupt")
+                sys.stdout.flush()
+                os._exit(0)
+
+
 def _say_that_one_process_serves(workers: int) -> None:
     """Say of a setting, which may have stood there for long, what an option is refused for."""
+    told = "server.workers does nothing here: one process serves; query.workers sets how many statements run at once"
+    _log().warning(told, workers=workers)
+
+
+def _log() -> Any:
     import structlog
 
-    told = "server.workers does nothing here: one process serves; query.workers sets how many statements run at once"
-    structlog.get_logger("thinmesh.up").warning(told, workers=workers)
+    return structlog.get_logger("thinmesh.up")
 
 
 def _ready(url: str) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 import structlog
 
-from thinmesh.kernel.errors import NotAllowed, TooManyRequests
+from thinmesh.kernel.errors import NotAllowed, Temporary, TooManyRequests
 
 from .problems import internal, problem_response
 from .rates import SHOWN, Rates
@@ -25,6 +26,11 @@ HEAD_STATE = "thinmesh_head"
 OWNER_STATE = "thinmesh_owner"
 # Who was found to send a request: by a token, and by the cookie of a page. The API must never find the second.
 CALLER_STATE, VISITOR_STATE = "thinmesh_caller", "thinmesh_visitor"
+# Not that nothing was changed: what it did may have been done just then.
+_STOPPED = Temporary(
+    "The server was stopped before this request had come to its end.",
+    help="When the server is back, see whether it was done, and send it again if not.",
+)
 _log = structlog.get_logger("thinmesh.http")
 HEADERS = [
     (b"x-content-type-options", b"nosniff"),
@@ -68,6 +74,11 @@ class Doorstep:
             await self._app(scope, receive, reply)
         except StreamBroken:
             # Without its last chunk the server cuts the connection: nobody can take the part for the whole.
+            return
+        except asyncio.CancelledError:
+            # The server stops, and waits no longer for what this request does; what was begun is cut off, as above.
+            if not reply.started:
+                await problem_response(_STOPPED, request)(scope, receive, reply)
             return
         except Exception:
             _log.exception("request failed", request=request, method=scope["method"], path=scope["path"][:SHOWN])
