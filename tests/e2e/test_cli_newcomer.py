@@ -104,6 +104,24 @@ def test_a_table_that_is_new_beside_others_is_named(mesh, tmp_path):
     assert "new table" not in cli("publish", "web", str(far), "--mode", "append", "--again", home=home).stdout
 
 
+def test_a_first_publication_says_what_was_inferred(mesh, tmp_path):
+    home = mesh[0]
+    register(home, "sums")
+    file = tmp_path / "sums.csv"
+    file.write_text("id,Net Sum\n1,2.5\n2,3.5\nTotal,6\n")
+    inferred = [
+        "sums: id string, net_sum double",
+        'sums: header "Net Sum" -> net_sum',
+        "the columns of sums are inferred; to make them its contract: thinmesh accept sums",
+    ]
+    said = cli("publish", "sums", str(file), home=home).stdout.splitlines()
+    assert said[1:4] == [f"note: {line}" for line in inferred]
+    register(home, "sums2")
+    assert cli_json("publish", "sums2", str(file), home=home)["notes"][0] == inferred[0]
+    cli_json("accept", "sums", home=home)
+    assert cli_json("publish", "sums", str(file), "--mode", "append", "--again", home=home)["notes"] == []
+
+
 def test_a_user_added_twice_is_said_to_be_there(mesh):
     assert cli_json("user", "add", "ada", home=mesh[0])["created"] is True
     assert cli_json("user", "add", "ada", home=mesh[0])["created"] is False

@@ -59,6 +59,11 @@ def test_files_are_published_under_the_names_of_their_parts(client, mesh):
     reply = client.post("/product/v1/products/weather/publications", files=files)
     assert reply.status_code == 201, reply.text
     assert {name: load["rows"] for name, load in reply.json()["tables"].items()} == {"weather": 1, "stations": 2}
+    assert reply.json()["notes"] == [
+        "weather: origin string, temp double",
+        "stations: id integer",
+        "the columns of weather are inferred; to make them its contract: thinmesh accept weather",
+    ]
     assert client.post("/product/v1/products/weather/publications", files=files).status_code == 200
     assert [path for path in (mesh[1] / "run").iterdir() if path.name.startswith("upload-")] == []
 

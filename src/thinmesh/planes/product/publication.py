@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any
@@ -19,6 +19,7 @@ from thinmesh.kernel.progress import Progress
 
 from .backend import Backends
 from .finding import facts, live_product
+from .inferred_notes import inferred_notes
 from .loading import Prepared, Source, TableChange, discard, prepare, rehearse
 from .model import CheckedTable, CheckJob, CheckResult, TableInput, Upload
 from .registration import ATTEMPTS, Stale, actor_of, audited, refused, signature_of
@@ -114,7 +115,7 @@ class Publishing:
             entry_changes[0].publication,
             True,
             _counts(prepared.loads),
-            (*(note for name in prepared.loads for note in _notes_of_new(current, name)), *prepared.notes),
+            tuple(_notes(current, prepared)),
             prepared.quality,
         )
 
@@ -190,6 +191,14 @@ class Publishing:
         entry_changes[:] = [change]
         message = f"Publish {publication} of {current.name}"
         return Draft(actor_of(caller), (change,), message, signature_of(caller), edits)
+
+
+def _notes(current: Product, prepared: Prepared) -> Iterator[str]:
+    """Tell what was made of the files that their author may not have meant."""
+    for table in prepared.loads:
+        yield from _notes_of_new(current, table)
+    yield from prepared.notes
+    yield from inferred_notes(current.name, current, prepared.tables)
 
 
 def _with_notes(current: Product, checked: CheckedTable) -> CheckedTable:

@@ -8,16 +8,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from thinmesh.kernel.contract import Column, Table
+from thinmesh.kernel.contract import Table
 from thinmesh.kernel.ledger import ProductChange, TableLoad
 from thinmesh.kernel.product import Product
 
-from .push_messages import cut, printable, quoted
+from .inferred_notes import inferred_notes
+from .push_messages import cut, printable
 from .push_names import is_unread_data
 
 # What fits on a screen; how many more there are is told.
 _MOST_LINES = 40
-_COLUMNS_SHOWN = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,28 +68,4 @@ def _notes(landed: Landed) -> Iterator[str]:
             way = f"save it as {stem}.csv and push that, or: thinmesh publish {product} {stem}.csv"
             yield f"{path} is stored and not read; {way}"
     yield from landed.notes
-    for name, table in landed.tables.items():
-        state = landed.before.tables.get(name) if landed.before else None
-        yield from _inferred(table, state.table if state else None)
-    if any(table.inferred for table in landed.tables.values()):
-        yield f"the columns of {product} are inferred; to make them its contract: thinmesh accept {product}"
-
-
-def _inferred(table: Table, before: Table | None) -> Iterator[str]:
-    """Tell which columns a check inferred: all of a new table, and of any other the headers that became new names."""
-    if not table.inferred:
-        return
-    fresh = [column for column in table.columns if before is None or before.column(column.name) is None]
-    if before is None:
-        yield f"{table.name}: {', '.join(map(_typed, fresh[:_COLUMNS_SHOWN]))}{_more(len(fresh))}"
-    renamed = [f"{quoted(column.header)} -> {column.name}" for column in fresh if column.header != column.name]
-    if renamed:
-        yield f"{table.name}: header {', '.join(renamed[:_COLUMNS_SHOWN])}{_more(len(renamed))}"
-
-
-def _typed(column: Column) -> str:
-    return f"{column.name} {column.result_type}"
-
-
-def _more(count: int) -> str:
-    return f" and {count - _COLUMNS_SHOWN} more" if count > _COLUMNS_SHOWN else ""
+    yield from inferred_notes(product, landed.before, landed.tables)
