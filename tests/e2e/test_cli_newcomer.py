@@ -122,6 +122,14 @@ def test_a_first_publication_says_what_was_inferred(mesh, tmp_path):
     assert cli_json("publish", "sums", str(file), "--mode", "append", "--again", home=home)["notes"] == []
 
 
+def test_a_file_without_a_line_of_names_is_taken_with_a_note(mesh, tmp_path):
+    register(mesh[0], "people")
+    (tmp_path / "people.csv").write_text("1,alice,2024-01-01\n2,bob,2024-01-02\n")
+    doubt = 'the first line is taken for the names of the columns, and "1" in it looks like a value'
+    assert f"note: {doubt}" in cli("check", "people", str(tmp_path / "people.csv"), home=mesh[0]).stdout
+    assert f"note: people: {doubt}" in cli("publish", "people", str(tmp_path / "people.csv"), home=mesh[0]).stdout
+
+
 def test_a_user_added_twice_is_said_to_be_there(mesh):
     assert cli_json("user", "add", "ada", home=mesh[0])["created"] is True
     assert cli_json("user", "add", "ada", home=mesh[0])["created"] is False

@@ -89,7 +89,11 @@ def prepare(
         },
         quality=_quality(result),
         not_checked=result.not_checked,
-        notes=tuple(f"{found.table.name}.{note}" for found in result.tables for note in found.widened),
+        notes=tuple(
+            f"{found.table.name}{note}"
+            for found in result.tables
+            for note in (*(f": {doubt}" for doubt in found.doubts), *(f".{word}" for word in found.widened))
+        ),
         rows=result.rows,
         blobs=blobs,
     )

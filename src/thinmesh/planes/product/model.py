@@ -74,7 +74,8 @@ class CheckedTable:
     """A table after the check: its contract (inferred, widened or as given, with field ids), rows and staged files.
 
     `restaged` replaces the present files, in order, where widening changed a type; empty otherwise.
-    `suggested_keys` are columns that would do as a key (inferred tables only).
+    `suggested_keys` are columns that would do as a key (inferred tables only). `doubts` are whole sentences on what was
+    taken as it stands and may not have been meant (new tables only).
     """
 
     table: Table
@@ -83,6 +84,7 @@ class CheckedTable:
     restaged: tuple[StagedFile, ...] = ()
     widened: tuple[str, ...] = ()
     suggested_keys: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,7 +119,7 @@ def checked(result: CheckResult) -> Checked:
                 "inferred": found.table.inferred,
                 "columns": [_column_view(column) for column in found.table.columns],
                 "suggested_keys": list(found.suggested_keys),
-                "notes": list(found.widened),
+                "notes": [*found.doubts, *found.widened],
             }
             for found in result.tables
         },
@@ -142,7 +142,7 @@ def _inferred_view(found: CheckedTable) -> Mapping[str, Any]:
         "types": [column.result_type for column in found.table.columns],
         "rows": found.rows,
         "keys": list(found.suggested_keys),
-        "notes": list(found.widened),
+        "notes": [*found.doubts, *found.widened],
     }
 
 

@@ -15,7 +15,7 @@ from thinmesh.planes.product.model import CheckedTable, CheckJob, CheckResult, S
 
 from .connection import Connection
 from .csv_source import CsvSource
-from .header import match
+from .header import doubt_of_header, match
 from .inference import Inferred, infer
 from .keys import Stored, by_id, duplicate_keys, left_dangling, references
 from .merging import merged
@@ -45,6 +45,7 @@ class _Run:
     staged: list[tuple[str, Path, int]] = field(default_factory=list)
     stored: Stored | None = None
     widened: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
     restaged: list[tuple[str, Path, int]] = field(default_factory=list)
     suggested: tuple[str, ...] = ()
     # Those of the suggested of which the rows that were looked at are all, and hold no value twice.
@@ -133,15 +134,18 @@ class Check:
     def _infer(self, run: _Run) -> None:
         if not run.sources:
             return
-        surveys = []
+        surveys, doubts = [], []
         for source in list(run.sources):
             try:
                 surveys.append(self._survey(source))
+                doubts.append(_doubt(source, surveys[-1]))
             except Unreadable as fault:
                 self._note(run, fault.rule, f"the file {fault.message}", source.name)
                 run.sources.remove(source)
         if not surveys:
             return
+        if run.table is None:
+            run.doubts = tuple(dict.fromkeys(doubt for doubt in doubts if doubt))
         wide = self._wide(run, surveys)
         found = infer(run.input.name, run.table, surveys, appended=bool(run.input.present), wide=wide)
         if run.table is not None and found.changed:
@@ -318,7 +322,14 @@ class Check:
         keep = self._job.staging is not None and not self._violations
         files = tuple(_staged(*one) for one in run.staged) if keep else ()
         restaged = tuple(_staged(*one) for one in run.restaged) if keep else ()
-        return CheckedTable(run.table, run.rows, files, restaged, run.widened, run.suggested)
+        return CheckedTable(run.table, run.rows, files, restaged, run.widened, run.suggested, run.doubts)
+
+
+def _doubt(source: CsvSource | ParquetSource, found: Survey) -> str | None:
+    """Say what in a file its author may not have meant; Parquet keeps its names apart from its rows."""
+    if isinstance(source, ParquetSource):
+        return None
+    return doubt_of_header(source.header, {name: one.kind for name, one in found.fields.items()})
 
 
 def _staged(upload: str, path: Path, rows: int) -> StagedFile:

@@ -4,18 +4,30 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from thinmesh.kernel.contract import Column, Table
 from thinmesh.kernel.errors import Example, Violation
 from thinmesh.kernel.names import name_of_header, nearest
+from thinmesh.planes.product.push_messages import quoted
+
+from .lexical import NUMBER, TIMESTAMP, ZONED
 
 _DELIMITERS = {";": "a semicolon", "\t": "a tab", "|": "a pipe"}
 
 
 # Wider tables are nearly always a transposed or a wrongly separated file.
 WIDEST = 2000
+# What nobody calls a column, with the kinds of values beside which it is one of them. Tables of one column a year are
+# usual, and so are those of one a day whose values are no days.
+_VALUES = (
+    (re.compile(r"(?![12][0-9]{3}$)" + NUMBER), {"integer", "number"}),
+    (re.compile(TIMESTAMP.partition("[T ]")[0]), {"date"}),
+    (re.compile(TIMESTAMP), {"timestamp"}),
+    (re.compile(ZONED), {"zoned"}),
+)
 # So many unknown names are compared with the known ones.
 _COMPARED = 20
 
@@ -63,6 +75,18 @@ def delimiter_fault(header: Header, table: Table | None) -> str | None:
     for mark, word in _DELIMITERS.items():
         if mark in name and not known:
             return f"looks as if it were separated by {word}, not by commas; save it as CSV (comma separated, UTF-8)"
+    return None
+
+
+def doubt_of_header(header: Header, kinds: Mapping[str, str | None]) -> str | None:
+    """Say that the first line may be data, or nothing; `kinds` tells by its name what each column below holds."""
+    for name in header.names:
+        kind = kinds.get(name)
+        if any(form.fullmatch(name) and (kind is None or kind in alike) for form, alike in _VALUES):
+            return (
+                f"the first line is taken for the names of the columns, and {quoted(name)} in it looks like a value:"
+                " if it is data, put a line of names above it"
+            )
     return None
 
 

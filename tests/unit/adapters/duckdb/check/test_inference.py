@@ -230,3 +230,37 @@ def test_an_inferred_product_takes_its_own_export():
     again = check(b"k,total_amt\n1,2\n", first.tables[0].table)
     assert again.tables[0].widened == ()
     assert rows_of(again) == [(1, 2)]
+
+
+@pytest.mark.parametrize(
+    ("data", "value"),
+    [
+        (b"1,alice,2024-01-01\n2,bob,2024-01-02\n", "1"),
+        (b"2013,a,517\n2013,b,533\n", "517"),
+        (b"alice,2024-01-01\nbob,2024-01-02\n", "2024-01-01"),
+        (b"x,2024-01-01T10:00:00Z\ny,2024-01-01T11:00:00Z\n", "2024-01-01T10:00:00Z"),
+        (b"a,-1.5\nb,7\n", "-1.5"),
+        (b"1,alice\n", "1"),
+    ],
+)
+def test_a_first_line_that_may_be_data_is_doubted_and_taken(data, value):
+    result = check(data, None)
+    assert result.ok
+    [doubt] = result.tables[0].doubts
+    assert f'"{value}" in it looks like a value' in doubt
+    assert check(data, result.tables[0].table).tables[0].doubts == ()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"id,name\n1,a\n",
+        b"country,2020,2021\nDE,1,2\n",
+        b"country,2020-01-22,2020-01-23\nDE,1,2\n",
+        b"2024\nspring\n",
+        b"code,1\nx,y\n",
+        b'"",a\n',
+    ],
+)
+def test_a_header_of_names_is_not_doubted(data):
+    assert [one.doubts for one in check(data, None).tables] in ([()], [])
