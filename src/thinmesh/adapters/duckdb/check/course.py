@@ -101,7 +101,7 @@ class Check:
                 self._note(run, fault.rule, f"the file {fault.message}", upload.name)
                 continue
             self._taken += source.size
-            says = source.delimiter_fault(run.table)
+            says = source.fault_of_form(run.table)
             if says:
                 self._note(run, "header", f"the file {says}", upload.name)
                 continue

@@ -15,7 +15,7 @@ from thinmesh.planes.product.push_messages import quoted
 
 from . import lexical, rules
 from .formats import refuse_other_format
-from .header import Header, delimiter_fault, read_header
+from .header import Header, fault_of_form, read_header
 from .quoting import literal, literals
 from .records import Normalised, normalise
 from .scan import BLOCK, Scan, Unreadable, scan
@@ -52,9 +52,9 @@ class CsvSource:
             raise Unreadable("header", str(error)) from error
         self._path = self.scan.path
 
-    def delimiter_fault(self, table: Table | None) -> str | None:
-        """Say that the file is separated by something else than commas, or nothing."""
-        return delimiter_fault(self.header, table)
+    def fault_of_form(self, table: Table | None) -> str | None:
+        """Say that the file looks like something else than a CSV that begins with its header, or nothing."""
+        return fault_of_form(self.header, table)
 
     @property
     def doubtful(self) -> bool:

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from thinmesh.kernel.contract import Column, Table
 from thinmesh.kernel.errors import Example, Violation
@@ -32,12 +33,22 @@ _VALUES = (
 _COMPARED = 20
 
 
+# How lines begin that tools and people write above a table; and so many records and
+# characters tell how wide it is.
+_COMMENT = ("#", "//", "--", "%", "sep=")
+_RECORDS, _LOOKED_AT = 50, 100_000
+
+
 @dataclass(frozen=True, slots=True)
 class Header:
-    """The names of a file's fields in their order, and the physical lines that they take."""
+    """The names of a file's fields in their order, and the physical lines that they take.
+
+    `above` are the first lines of the file where they seem to be a comment or a title above the real header: how many.
+    """
 
     names: tuple[str, ...]
     lines: int = 1
+    above: int = 0
 
 
 def read_header(head: bytes) -> Header:
@@ -63,10 +74,44 @@ def read_header(head: bytes) -> Header:
         raise ValueError("begins with an empty line: the first line must name the columns")
     if len(names) > WIDEST:
         raise ValueError(f"names {len(names)} columns, more than the {WIDEST} that are taken")
-    return Header(tuple(names), consumed)
+    return Header(tuple(names), consumed, _above(text, names))
 
 
-def delimiter_fault(header: Header, table: Table | None) -> str | None:
+def _above(text: str, names: Sequence[str]) -> int:
+    """Count the first lines that seem to stand above the header: none where what follows is as wide as they are."""
+    try:
+        records = list(islice(csv.reader(text[:_LOOKED_AT].split("\n")), _RECORDS))
+    except csv.Error:
+        return 0
+    commented = _is_comment(names)
+    titled = len(names) == 1 and " " in names[0].strip()
+    begun = next((n for n, one in enumerate(records) if n and one and not (commented and _is_comment(one))), 0)
+    # One wide record below words may be a fault of its own; below a comment it is the header.
+    below = [one for one in records[begun : begun + 5] if one][: 1 if commented else None]
+    widths = {len(one) for one in below}
+    apart = len(widths) == 1 and widths.isdisjoint({1, len(names)})
+    return begun if apart and (commented or (titled and len(below) > 1)) else 0
+
+
+def _is_comment(record: Sequence[str]) -> bool:
+    return record[0].lstrip().startswith(_COMMENT)
+
+
+def fault_of_form(header: Header, table: Table | None) -> str | None:
+    """Say that a file looks like something else than a header and its rows with commas between, or nothing."""
+    return _title_fault(header, table) or _delimiter_fault(header, table)
+
+
+def _title_fault(header: Header, table: Table | None) -> str | None:
+    """Say that a file begins with a comment or a title, or nothing."""
+    known = table is not None and any(column.header == header.names[0] for column in table.columns)
+    if not header.above or known:
+        return None
+    lines = "line 1, which looks" if header.above == 1 else f"lines 1 to {header.above}, which look"
+    return f"does not begin with the names of the columns: remove {lines} like a comment or a title"
+
+
+def _delimiter_fault(header: Header, table: Table | None) -> str | None:
     """Say that a file looks separated by something else than commas, or nothing."""
     if len(header.names) != 1:
         return None

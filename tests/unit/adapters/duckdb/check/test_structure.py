@@ -265,3 +265,34 @@ def test_options_that_no_check_knows_are_named():
     result = check(b"a,d\n1,2020-01-01\n", t)
     assert [text.split(":")[0] for text in result.not_checked] == ["t.a", "t.d"]
     assert "minmum" in result.not_checked[0]
+
+
+@pytest.mark.parametrize(
+    ("data", "lines"),
+    [
+        (b"# exported 2026-01-05\nid,name\n1,a\n2,b\n", "line 1, which looks"),
+        (b"# exported, by hand; again\r\n# for us\r\nid,name,sum\r\n1,a,2\r\n", "lines 1 to 2, which look"),
+        (b"# exported\n\nid,name\n", "lines 1 to 2, which look"),
+        (b"Sales of May\nid,name\n1,a\n", "line 1, which looks"),
+        (b"Sales of May\n\nid,name\n1,a\n", "lines 1 to 2, which look"),
+        (b"sep=,\nid,name,sum\n1,a,2\n", "line 1, which looks"),
+    ],
+)
+@pytest.mark.parametrize("contract", [None, table("t", Column("id", "integer"), Column("name"))])
+def test_a_comment_or_a_title_above_the_header_is_the_one_fault(data, lines, contract):
+    [fault] = check(data, contract).violations
+    assert fault.message == (
+        f"the file does not begin with the names of the columns: remove {lines} like a comment or a title"
+    )
+
+
+@pytest.mark.parametrize(
+    "data", [b"#,name\n1,a\n", b"# of rows\n1\n2\n", b"full name\nDoe\nSmith\n", b'"a, b"\n1\n', b"# a,b\n"]
+)
+def test_a_header_that_only_begins_like_a_comment_is_one(data):
+    assert check(data, None).ok
+
+
+def test_one_line_too_wide_below_a_single_column_is_its_own_fault():
+    [fault] = check(b"full name\nDoe\nSmith, John\n", None).violations
+    assert (fault.rule, fault.examples[0].line) == ("ragged", 3)
