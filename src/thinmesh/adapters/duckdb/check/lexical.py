@@ -41,6 +41,11 @@ WORDS = {
     "object": "a JSON object",
     "array": "a JSON array",
 }
+# Types that have no room for some numbers of their form: the form, and what they hold (BIGINT; the largest double).
+SPANS = {
+    "integer": ("-?[0-9]+", "from -9223372036854775808 to 9223372036854775807"),
+    "number": (NUMBER, "from -1.7976931348623157e308 to 1.7976931348623157e308"),
+}
 
 
 def matches(text: str, pattern: str) -> str:

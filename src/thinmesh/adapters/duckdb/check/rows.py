@@ -154,7 +154,8 @@ def tally(
     found = []
     for (rule, count), some in zip(broken, examples, strict=True):
         places = [Example(lines[one["r"]], one["v"], positions[rule.column]) for one in some]
-        found.append(violation(rule.name, rule.says, source.name, table.name, rule.column, count, places))
+        says = rule.complaint([one["v"] for one in some], count)
+        found.append(violation(rule.name, says, source.name, table.name, rule.column, count, places))
     return found, int(row[0])
 
 

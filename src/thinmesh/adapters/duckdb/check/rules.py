@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal, InvalidOperation
 from fractions import Fraction
@@ -51,7 +52,7 @@ _BOUNDS = (
 class Rule:
     """One rule: `fails` is the SQL condition of a faulty row over `c<n>` (text) and `v<n>` (typed).
 
-    `says` follows the offending value in the message.
+    `says` follows the offending value in the message. `kind` is the type that a rule on types asks for.
     """
 
     name: str
@@ -59,13 +60,24 @@ class Rule:
     fails: str
     says: str
     text: str
+    kind: str = ""
+
+    def complaint(self, values: Sequence[str | None], count: int) -> str:
+        """Say what is wrong with `count` values, of which the first few are `values`: one text that is true of all."""
+        form, span = lexical.SPANS.get(self.kind, ("", ""))
+        # Of a long value only the beginning is there.
+        beyond = sum(1 for value in values if value and form and re.fullmatch(form, value.partition("…")[0]))
+        if beyond == count:
+            return f"is out of range: {lexical.WORDS[self.kind]} is {span}"
+        return f"{self.says} {span}" if beyond else self.says
 
 
 def rules_of(column: Column, n: int, table: Table) -> Iterator[Rule]:
     """Give every rule of a column that stands as field `n` of the relation under check."""
     text, value = f"c{n}", f"v{n}"
     for name, fails, says in _conditions(column, text, value, column.name in table.primary_key):
-        yield Rule(name, column.name, fails, says, text)
+        plain = name == "type" and not column.decimal
+        yield Rule(name, column.name, fails, says, text, column.logical_type if plain else "")
 
 
 def enumeration(column: Column) -> tuple[str, ...] | None:

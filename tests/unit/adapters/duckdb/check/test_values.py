@@ -171,3 +171,21 @@ def test_rules_that_are_not_for_us_are_named():
         "t.v: quality text is sound",
         "t: quality sql one",
     )
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "message"),
+    [
+        ("integer", ["9223372036854775808"], '"9223372036854775808" is out of range: an integer is from '),
+        ("integer", ["-" + "9" * 300], "is out of range: an integer is from -9223372036854775808 to "),
+        ("integer", ["x", "9223372036854775808"], '"x" is not an integer from -9223372036854775808 to '),
+        ("integer", ["9" * 20] * 11, "is not an integer from -9223372036854775808 to 9223372036854775807"),
+        ("number", ["1e400"], '"1e400" is out of range: a number is from -1.7976931348623157e308 to '),
+        ("number", ["1e"], '"1e" is not a number'),
+    ],
+)
+def test_a_number_that_its_type_has_no_room_for_is_told_the_range(kind, values, message):
+    [fault] = check(("n\n" + "\n".join(values) + "\n").encode(), table("t", Column("n", kind))).violations
+    assert (fault.rule, fault.count) == ("type", len(values))
+    assert message in fault.message
+    assert (" from " in fault.message) == (" from " in message)
