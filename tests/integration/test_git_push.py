@@ -245,7 +245,7 @@ def test_everything_wrong_is_said_at_once(shared, clone):
         "refused: d/w/esc\\x1b[31m\\u202e.csv: the name holds control, invisible or unreadable characters",
         "refused: d/w/link.csv: symbolic links are not taken; commit the file itself",
         "refused: d/w/notes.txt: some systems cannot tell this name from NOTES.txt",
-        "refused: d/w/select.csv: table name 'select' is reserved",
+        "refused: d/w/select.csv: table name 'select' is reserved: write t_select",
         "refused: d/w/t.csv: a table is either t.csv or files in t/, not both",
         "refused: d/w/x.parquet: not taken from git; hand it in with: thinmesh publish w x.parquet",
         "refused: top.csv: files lie in a product's folder: <domain>/<product>/<table>.csv",

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable
 from difflib import get_close_matches
 
 PRODUCT = re.compile(r"[a-z][a-z0-9_]{0,62}")
+_LONGEST = 63
 COLUMN = re.compile(r"[a-z_][a-z0-9_]{0,127}")
 _NO_USER = re.compile(r"[^a-z0-9._@+-]+")
 _ILLEGAL = re.compile(r"[^a-z0-9_]+")
@@ -44,16 +45,17 @@ def fault_of_name(name: object, what: str) -> str | None:
     `what` is the noun used in the message.
     """
     if not isinstance(name, str) or not PRODUCT.fullmatch(name):
-        return f"{what} name {fault_of_shape(name)}"
+        return f"{what} name {fault_of_shape(name, what)}"
     if name in RESERVED:
-        return f"{what} name {name!r} is reserved"
+        return f"{what} name {name!r} is reserved" + (f": write {legal_table(name)}" if what == "table" else "")
     return None
 
 
-def fault_of_shape(name: object) -> str:
+def fault_of_shape(name: object, what: str = "") -> str:
     """Say how a name of a product, table, team or domain is written, where this one is not."""
     rule = "must be small letters, digits and _, 63 at most, with a letter first"
-    legal = legal_name(name, 63) if isinstance(name, str) else ""
+    propose = legal_table if what == "table" else _legal_product
+    legal = propose(name) if isinstance(name, str) else ""
     return f"{name!r} {rule}" + (f": write {legal}" if PRODUCT.fullmatch(legal) else "")
 
 
@@ -102,6 +104,21 @@ def legal_name(text: str, longest: int = 120) -> str:
     `Größe` becomes `groesse`, `Prénom` `prenom`. Nothing comes of a text without any such letter or digit.
     """
     return text if COLUMN.fullmatch(text) else name_in_document(_plain(text), longest)
+
+
+def legal_table(text: str) -> str:
+    """Make a table's name of any text, with `t_` before what begins with a digit or is reserved.
+
+    `2024 Sales` becomes `t_2024_sales`, `select` `t_select`. Names of products are for good: none of them is made up.
+    """
+    name = legal_name(text).strip("_")[:_LONGEST].rstrip("_")
+    if name and (name in RESERVED or not PRODUCT.fullmatch(name)):
+        return f"t_{name}"[:_LONGEST].rstrip("_")
+    return name
+
+
+def _legal_product(text: str) -> str:
+    return legal_name(text, _LONGEST)
 
 
 def name_in_document(text: str, longest: int = 120) -> str:

@@ -14,6 +14,7 @@ from thinmesh.kernel.names import (
     fault_of_name,
     fault_of_user,
     legal_name,
+    legal_table,
     name_in_document,
     name_of_header,
     nearest,
@@ -43,6 +44,21 @@ def test_a_legal_name_is_offered_for_one_that_is_not():
     assert str(fault_of_user("Bad Name")).endswith(": write bad.name")
     assert not str(fault_of_name("2", "team")).endswith("2")
     assert str(fault_of_column("Air Temp")).endswith(": write air_temp")
+
+
+@given(st.text())
+def test_the_name_offered_for_a_table_is_one(text):
+    legal = legal_table(text)
+    assert not legal or fault_of_name(legal, "table") is None
+    assert legal == text or fault_of_name(text, "table") is not None
+
+
+@pytest.mark.parametrize(
+    ("text", "legal"),
+    [("2024 Sales", "t_2024_sales"), ("select", "t_select"), ("_x", "x"), ("a" * 70, "a" * 63), ("§", "")],
+)
+def test_a_table_is_offered_a_name_where_none_can_be_kept(text, legal):
+    assert legal_table(text) == legal
 
 
 @pytest.mark.parametrize(

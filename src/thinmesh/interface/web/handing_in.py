@@ -13,7 +13,7 @@ from typing import Any
 from starlette.responses import Response
 
 from thinmesh.kernel.errors import Conflict, Malformed, MeshError, NotFound, NotSignedIn, Refused, Violation
-from thinmesh.kernel.names import legal_name
+from thinmesh.kernel.names import legal_table
 from thinmesh.planes.product.model import Upload
 
 from .visit import Page, Visit, segment
@@ -174,7 +174,7 @@ def _named(files: Sequence[Upload], renamed: Mapping[str, str] | None = None) ->
         if ending is None:
             found.append(file)  # the operation says what is wrong with it
             continue
-        table = legal_name(name[: -len(ending)])
+        table = legal_table(name[: -len(ending)])
         found.append(replace(file, name=(renamed or {}).get(table, table) + ending))
     return found
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from thinmesh.kernel.errors import Refused, Violation
-from thinmesh.kernel.names import fault_of_name, legal_name, nearest
+from thinmesh.kernel.names import RESERVED, fault_of_name, legal_table, nearest
 from thinmesh.kernel.product import Product
 
 from .backend import Backends
@@ -30,7 +30,7 @@ def by_table(uploads: Sequence[Upload], known: Sequence[str] = ()) -> dict[str, 
         table, fault = _table_of(upload.name)
         if fault:
             near = nearest(table, known)
-            hint = f"; did you mean {near}?" if near and near != legal_name(table) else ""
+            hint = f"; did you mean {near}?" if near and near != legal_table(table) else ""
             faults.append(Violation(fault + hint, "file_name", file=upload.name))
         else:
             found.setdefault(table, []).append(upload)
@@ -57,9 +57,11 @@ def _table_of(name: str) -> tuple[str, str | None]:
         return stem, f"{file!r} is not a {', '.join(FORMATS)} file"
     table = folder or stem
     fault = fault_of_name(table, "table")
-    if fault and not folder and not fault_of_name(legal_name(stem), "table"):
+    legal = legal_table(stem)
+    if fault and not folder and legal:
         ending = next(ending for ending in reversed(FORMATS) if file.lower().endswith(ending))
-        fault = f"{file!r} names no table: call it {legal_name(stem)}{ending}"
+        why = f" ({stem} is reserved)" if stem in RESERVED else ""
+        fault = f"{file!r} names no table{why}: call it {legal}{ending}"
     return table, fault
 
 

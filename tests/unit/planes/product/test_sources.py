@@ -12,7 +12,11 @@ from thinmesh.planes.product.sources import by_table
     [
         ("Q6.CSV", "call it q6.csv"),
         ("Air Temp.csv.gz", "call it air_temp.csv.gz"),
-        ("select.csv", "reserved"),
+        ("select.csv", "(select is reserved): call it t_select.csv"),
+        ("2024_sales.csv.gz", "call it t_2024_sales.csv.gz"),
+        ("_sales.parquet", "call it sales.parquet"),
+        ("order/1.csv", "'order' is reserved: write t_order"),
+        ("§.csv", "with a letter first"),
         ("events.xls", "did you mean event?"),
     ],
 )
