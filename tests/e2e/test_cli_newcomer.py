@@ -130,6 +130,14 @@ def test_a_file_without_a_line_of_names_is_taken_with_a_note(mesh, tmp_path):
     assert f"note: people: {doubt}" in cli("publish", "people", str(tmp_path / "people.csv"), home=mesh[0]).stdout
 
 
+def test_the_list_of_teams_shows_who_leads(mesh):
+    home = mesh[0]
+    cli_json("team", "create", "crew", "--domain", "harbour", home=home)
+    cli_json("user", "add", "fay", "--team", "crew", home=home)
+    [crew] = [line.split() for line in cli("team", "list", home=home).stdout.splitlines() if line.startswith("crew")]
+    assert crew == ["crew", "harbour", "admin", "(lead),", "fay"]
+
+
 def test_a_user_added_twice_is_said_to_be_there(mesh):
     assert cli_json("user", "add", "ada", home=mesh[0])["created"] is True
     assert cli_json("user", "add", "ada", home=mesh[0])["created"] is False

@@ -81,13 +81,16 @@ def list_teams(door: Door, limit: int | None, cursor: str | None) -> None:
 
 
 def _team(found: Any) -> str:
-    leads = set(found.get("leads", ()))
-    members = [f"{name} (lead)" if name in leads else name for name in found["members"]]
-    return output.facts([("team", found["name"]), ("domains", found["domains"]), ("members", members)])
+    return output.facts([("team", found["name"]), ("domains", found["domains"]), ("members", _members(found))])
+
+
+def _members(team: Any) -> list[str]:
+    leads = set(team.get("leads", ()))
+    return [f"{name} (lead)" if name in leads else name for name in team["members"]]
 
 
 def _teams(found: Any) -> str:
-    rows = [(team["name"], team["domains"], team["members"]) for team in found["items"]]
+    rows = [(team["name"], team["domains"], _members(team)) for team in found["items"]]
     return _listed(
         found, ("team", "domains", "members"), rows, "No teams yet. Create one: thinmesh team create NAME --domain D"
     )

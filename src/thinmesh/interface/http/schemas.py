@@ -117,11 +117,12 @@ class NewTeam(Body):
 
 
 class Team(Reply):
-    """A team."""
+    """A team; its leads are members."""
 
     name: str
     domains: list[str]
     members: list[Any]
+    leads: list[str]
 
 
 class Teams(Reply):
