@@ -76,6 +76,8 @@ def test_a_backup_is_made_on_the_home_only(client, mesh, tmp_path):
     found = refused(client.post("/operations/v1/backups"), 403, "not_allowed")
     assert "own machine" in found["detail"]
     assert cli_json("backup", str(tmp_path / "b"), home=mesh[1])["bytes"] > 0
+    kept = [each for each in client.get("/operations/v1/audit").json()["items"] if each["action"] == "backup"]
+    assert [each["object"] for each in kept if each["outcome"] == "done"] == [str(tmp_path / "b")]
 
 
 def test_the_token_is_a_password_for_table_data_only(client, mesh):

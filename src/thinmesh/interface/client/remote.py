@@ -276,7 +276,10 @@ class RemoteSession:
         """Fetch a backup into a new file on this machine, whole or not at all."""
         if target.exists():
             raise Refused(f"{target} exists already.", help="Name a new file; nothing was changed.")
-        reply = self._transport.send("POST", "/operations/v1/backups", query={"with_keys": with_keys or None})
+        # A name on the disk need not be UTF-8.
+        name = str(target.absolute()).encode("utf-8", "backslashreplace").decode()[:4096]
+        query = {"with_keys": with_keys or None, "file": name}
+        reply = self._transport.send("POST", "/operations/v1/backups", query=query)
         total, done = int(reply.headers.get("content-length", 0)), 0
         with whole_file(target, 0o600) as file:
             for chunk in reply.chunks():

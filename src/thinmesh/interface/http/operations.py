@@ -117,6 +117,7 @@ async def backup(
     platform: ThePlatform,
     caller: Caller,
     with_keys: Annotated[bool, Query(description="With the signing key.")] = False,
+    file: Annotated[str, Query(max_length=4096, description="Where it will be kept, for the audit.")] = "",
 ) -> Response:
     """Make a backup while everything goes on, and give it; over the home's own socket only.
 
@@ -130,7 +131,7 @@ async def backup(
     folder = await in_thread(lambda: make_folder(platform.home / "run", "backup-"))
     remove = BackgroundTask(shutil.rmtree, folder, ignore_errors=True)
     try:
-        made = await in_thread(lambda: platform.operations.backup(caller, folder / "backup", with_keys))
+        made = await in_thread(lambda: platform.operations.backup(caller, folder / "backup", with_keys, asked_for=file))
     except BaseException:
         await remove()
         raise

@@ -85,18 +85,25 @@ class Operations:
         return Rebuilt(rebuilt, tuple(failed))
 
     def backup(
-        self, caller: Principal, path: Path, with_keys: bool = False, progress: Progress = no_progress
+        self,
+        caller: Principal,
+        path: Path,
+        with_keys: bool = False,
+        progress: Progress = no_progress,
+        asked_for: str = "",
     ) -> BackedUp:
         """Write a backup to a new file on this machine, while everything goes on; for administrators.
 
-        The file is a tar in Zstandard, readable by its owner only; the signing key is in it only `with_keys`.
+        The file is a tar in Zstandard, readable by its owner only; the signing key is in it only `with_keys`. The audit
+        names the file that was `asked_for`, where `path` is on its way there.
         """
-        with self._backends.audit.attempt(caller, "backup", str(path)):
+        target = asked_for or str(path)
+        with self._backends.audit.attempt(caller, "backup", target):
             self._backends.policy.require(caller, Action.ADMINISTER)
             made = back_up(self._backends, self._tools, path.absolute(), with_keys, progress)
         with self._backends.database.write() as tx:
             self._tools.store.add_backup(tx, BackupRecord(made.at, made.sequence, made.bytes, made.keys))
-            self._backends.audit.record(tx, caller, "backup", str(path))
+            self._backends.audit.record(tx, caller, "backup", target)
         return made
 
     def metrics(self, caller: Principal) -> str:
