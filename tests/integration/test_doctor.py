@@ -389,3 +389,20 @@ def test_every_heal_is_one_line(kept):
             assert each.heal
             assert "\n" not in each.heal
             assert each.detail
+
+
+def test_a_home_at_another_place_is_one_finding_and_its_command_heals_it(kept, tmp_path):
+    while kept.platform.warehouse.follow():
+        pass
+    kept.close()
+    kept.path.rename(tmp_path / "elsewhere")
+    moved = Kept(tmp_path / "elsewhere")
+    try:
+        operations = Operations(moved.platform, tools_of(moved.platform, warehouse=moved.platform.warehouse))
+        [found] = [each for each in operations.doctor(moved.admin).findings if each.state != "ok"]
+        assert found.detail.startswith("warehouse: the home was moved or copied: ")
+        assert found.heal == "thinmesh rebuild warehouse"
+        operations.rebuild(moved.admin, "warehouse")
+        assert operations.doctor(moved.admin).ok
+    finally:
+        moved.close()

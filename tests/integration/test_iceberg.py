@@ -482,6 +482,8 @@ def test_a_moved_home_gets_its_tables_again_at_the_new_place(world, tmp_path):
     world.close()
     (tmp_path / "home").rename(tmp_path / "other place #1 50%")
     with closing(World(tmp_path / "other place #1 50%")) as moved:
+        [said] = moved.warehouse.faults()
+        assert said.startswith("the home was moved or copied: 1 table of the warehouse names the old place, such as ")
         assert moved.follow() == 1
         assert moved.read("sales.orders") == [(1, "a")]
         assert str(moved.lake) in moved.table("sales.orders").location()

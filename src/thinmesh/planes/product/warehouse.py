@@ -105,6 +105,14 @@ class Warehouse:
     def faults(self) -> Sequence[str]:
         """Say where the tables differ from the index, in products that were taken as they stand."""
         with self._database.read() as tx:
+            elsewhere = self._elsewhere(tx)
+            if elsewhere:
+                were = "table of the warehouse names" if len(elsewhere) == 1 else "tables of the warehouse name"
+                place = elsewhere[0].rpartition("/metadata/")[0]
+                return [
+                    f"the home was moved or copied: {len(elsewhere)} {were} the old place, such as {place};"
+                    " the next `thinmesh up` makes them anew as well"
+                ]
             if self._pointers.untaken(tx):
                 return [f"{fault.product}: {fault.detail}" for fault in self._pointers.faults(tx)]
             names = sorted({*self._index.names(tx), *self._pointers.all_locations(tx)})
@@ -136,15 +144,19 @@ class Warehouse:
         """Begin anew where the home was moved or copied: locations are absolute."""
         if self._settled:
             return
-        base = self._tables.base
         with self._database.read() as tx:
-            present = self._pointers.all_locations(tx)
-        moved = any(not location.startswith(base) for tables in present.values() for location in tables.values())
+            moved = self._elsewhere(tx)
         if moved:
             with self._database.write() as tx:
-                self._pointers.drop_outside(tx, base)
+                self._pointers.drop_outside(tx, self._tables.base)
                 self._pointers.restart(tx)
         self._settled = True
+
+    def _elsewhere(self, tx: Transaction) -> list[str]:
+        """List the locations of tables that lie outside of this home's warehouse."""
+        present = [tables for _, tables in sorted(self._pointers.all_locations(tx).items())]
+        locations = [location for tables in present for _, location in sorted(tables.items())]
+        return [location for location in locations if not location.startswith(self._tables.base)]
 
     def _is_bare(self, tx: Transaction, name: str) -> bool:
         """Tell whether a product has no tables, and had none: one that gets some is touched again."""
