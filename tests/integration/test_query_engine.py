@@ -575,6 +575,14 @@ def test_statistics_survive_so_that_joins_are_ordered(engine, lake):
     assert "~50,000 rows" in plan
 
 
+def test_a_worker_whose_memory_a_statement_took_while_it_was_read_serves_no_other(lake):
+    with closing(DuckdbEngine(workers=2, memory=64 << 20, lake=lake)) as small:
+        error = failure(Refused, ask(small, f"SELECT {', '.join(['round(1, 2)'] * 20_000)}"))
+        assert "memory" in str(error)
+        assert small.pool.counts()["idle"] == 0
+        assert rows(ask(small, "SELECT 1")) == [[1]]
+
+
 def test_a_refused_statement_costs_no_worker(engine, lake):
     user = idle_user(engine)
     answer(ask(engine, "SELECT 1", user=user))

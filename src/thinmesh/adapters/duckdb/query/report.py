@@ -19,7 +19,7 @@ _PATH = re.compile(r"""["']?(?:/proc/self/fd/\d+|(?<![\w.])/(?:[\w.@+-]+/)+[\w.@
 _SYSTEM = re.compile(r"""\n?Did you mean "(?:pg_|sqlite_|duckdb_|pragma_|temp\.|system\.|information_schema)[^\n]*""")
 _INTERNALS = re.compile(r"\b(?:information schema|answer)\b(?=[\".])")
 _CANDIDATES = re.compile(r'Candidate bindings: (.+)|Did you mean "([^"]+)"')
-_MEMORY = {"OutOfMemoryException", "MemoryError", "ArrowMemoryError"}
+OUT_OF_MEMORY = {"OutOfMemoryException", "MemoryError", "ArrowMemoryError"}
 _OURS = {"InternalException", "FatalException", "SerializationException"}
 _READING = {"ParserException", "BinderException", "CatalogException"}
 _MOST = 2000
@@ -32,7 +32,7 @@ def refusal(message: Mapping[str, Any], parsed: Parsed | None, sql: str = "") ->
     kind, detail = message["kind"], message["detail"]
     if kind == "refused":
         return Refused(detail, help=message["help"])
-    if kind in _MEMORY:
+    if kind in OUT_OF_MEMORY:
         return Refused(
             "The statement needs more memory than one may use here.",
             help="Filter or aggregate earlier, select fewer columns, or ask for a higher query.memory.",

@@ -20,7 +20,7 @@ from . import channel
 from .channel import Closed
 from .pool import Worker
 from .queue import Ticket
-from .report import refusal
+from .report import OUT_OF_MEMORY, refusal
 
 if TYPE_CHECKING:
     from .engine import DuckdbEngine
@@ -215,6 +215,8 @@ class DuckdbRun:
             raise self._stopped() from None
         self._quiet = wanted == channel.PARSED
         if kind == channel.FAILED:
+            # What a parser took to its end is not all given back: the next statement would be refused for it.
+            self._quiet = self._quiet and message["kind"] not in OUT_OF_MEMORY
             raise self._failed(message)
         if kind != wanted:
             self._quiet = False

@@ -27,7 +27,7 @@ BATCH_ROWS = 65_536
 _TEXT_BATCH_ROWS = 16_384
 _CHUNK_ROWS = 2048
 # Values that are written as text at once: as objects of Python they take a hundred bytes each.
-_TEXT_CELLS = 1 << 20
+_TEXT_CELLS = 1 << 18
 # Of more columns the expressions of a CSV record take more memory than their values, and lie too deep for DuckDB.
 _CSV_COLUMNS = 256
 
