@@ -109,6 +109,9 @@ def make_products(home: Path, folder: Path) -> None:
     register(home, "gone")
     cli_json("retire", "gone", "--successor", "wind", home=home)
     register(home, "broad", tables={"t": {"columns": {f"c{number}": "integer" for number in range(2_000)}}})
+    register(home, "spread", tables={"t": {"columns": {f"c{number}": "integer" for number in range(120)}}})
+    header, ones = (",".join(form.format(number) for number in range(120)) for form in ("c{}", "{}"))
+    publish(home, folder, "spread", "t", f"{header}\n{ones}\n{ones}\n")
     register(home, "many", tables={f"t{number}": {"columns": {"id": "integer"}} for number in range(500)})
     column = {"name": "a", "logicalType": "string", "description": "wide " * 20_000 + "at last."}
     table = {"columns": [column], "description": "deep " * 20_000 + "at the bottom."}
@@ -407,6 +410,15 @@ def test_thousands_of_columns_come_a_hundred_at_once(world):
     assert len(page) < 100_000
     every = world.page("bob", "/products/broad/tables/t?columns=all", headers=PARTIAL)
     assert every.count('<th scope="row">') == 2_000
+
+
+def test_the_columns_that_are_shown_are_measured(world):
+    place = "/products/spread/tables/t"
+    assert f'hx-get="{place}/profile"' in world.page("bob", place.removesuffix("/tables/t"))
+    assert world.page("bob", f"{place}/profile", headers=PARTIAL).count("always") == 100
+    assert f'hx-get="{place}/profile?columns=all"' in world.page("bob", f"{place}?columns=all", headers=PARTIAL)
+    every = world.page("bob", f"{place}/profile?columns=all", headers=PARTIAL)
+    assert (every.count("always"), "could not be measured" in every) == (120, False)
 
 
 def test_hundreds_of_tables_are_named_thirty_at_once_and_opened_one_by_one(world):

@@ -195,6 +195,57 @@ def test_a_profile_of_no_rows_is_one_all_the_same(queries, catalog):
     assert [(one.rows, one.top, one.quantiles) for one in queries.profile(ANN, "weather", "days")] == [(0, (), ())] * 3
 
 
+class Choosy(DuckdbEngine):
+    """An engine for whose memory the first columns of a table are too much."""
+
+    def profile(self, table):
+        if table.columns[0].name == "c0":
+            return "SELECT repeat('x', 200_000_000) FROM range(100)"
+        return super().profile(table)
+
+
+def wide(place, catalog, width, values):
+    """Publish a table of texts with these rows, as many columns as `width`."""
+    columns = tuple(Column(f"c{number}", id=number + 1) for number in range(width))
+    files = (write(place, "weather", "wide", columns, [[value] * width for value in values]),)
+    catalog.tables[TableName("weather", "wide")] = ReadableTable("weather", "wide", columns, "p1", files)
+
+
+def test_a_profile_of_many_columns_takes_no_more_memory_than_a_statement_may(place, queries, catalog):
+    wide(place, catalog, 300, ["a", "b", "a"])
+    found = queries.profile(ANN, "weather", "wide")
+    assert [one.column for one in found] == [f"c{number}" for number in range(300)]
+    assert {(one.rows, one.nulls, one.top, one.top_counts) for one in found} == {(3, 0, ("a", "b"), (2, 1))}
+
+
+def test_the_first_columns_are_profiled_by_themselves(place, queries, catalog):
+    wide(place, catalog, 120, ["a"])
+    first = queries.profile(ANN, "weather", "wide", 70)
+    assert [one.column for one in first] == [f"c{number}" for number in range(70)]
+    assert queries.profile(ANN, "weather", "wide", 70) is first
+    assert len(queries.profile(ANN, "weather", "wide")) == 120
+
+
+def test_a_profile_leaves_out_what_cannot_be_measured_where_that_is_wanted(place, catalog, log):
+    wide(place, catalog, 120, ["a"])
+    with closing(Choosy(workers=2, memory=256 << 20, lake=place)) as engine:
+        queries = Queries(engine, catalog, log)
+        assert len(queries.profile(ANN, "weather", "wide", partial=True)) == 95
+        with pytest.raises(Refused, match="more memory"):
+            queries.profile(ANN, "weather", "wide")
+        with pytest.raises(Refused, match="more memory"):
+            queries.profile(ANN, "weather", "wide", 25, partial=True)
+        queries.close()
+
+
+def test_a_profile_that_is_out_of_time_says_so(place, catalog, log, engine):
+    wide(place, catalog, 120, ["a"])
+    queries = Queries(engine, catalog, log, seconds=0.001)
+    with pytest.raises(Refused, match=r"The profile took longer than 0\.001 s"):
+        queries.profile(ANN, "weather", "wide", partial=True)
+    queries.close()
+
+
 def test_a_profile_is_measured_once_and_every_look_is_logged(queries):
     first = queries.profile(ANN, "weather", "days")
     assert queries.profile(BOB, "weather", "days") is first

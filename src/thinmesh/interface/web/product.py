@@ -77,6 +77,11 @@ class TableCard:
         """Count the columns that are not shown."""
         return self.total - len(self.columns)
 
+    @property
+    def unmeasured(self) -> int:
+        """Count the columns shown of which the values could not be measured, where others were."""
+        return sum(column.spread is None for column in self.columns) if self.measured else 0
+
 
 @dataclass(frozen=True, slots=True)
 class Way:
@@ -140,9 +145,10 @@ def table(visit: Visit) -> Response:
 def profile(visit: Visit) -> Response:
     """Show a table with what its columns hold. Raises NotAllowed for whoever may not read it."""
     shown, view = _table(visit)
-    measured = visit.platform.queries.profile(visit.caller, shown.product["name"], view["name"])
-    spreads = {one.column: distribution(one) for one in measured}
     every = visit.given("columns") == "all"
+    most = None if every else _COLUMNS
+    measured = visit.platform.queries.profile(visit.caller, shown.product["name"], view["name"], most, partial=True)
+    spreads = {one.column: distribution(one) for one in measured}
     return _piece(visit, "product_columns.html", shown, table=_card(shown, view, every=every, spreads=spreads))
 
 

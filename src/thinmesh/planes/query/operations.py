@@ -15,7 +15,18 @@ from datetime import timedelta
 from typing import Any
 
 from thinmesh.kernel.clock import Clock, text_of_time, utc_now
-from thinmesh.kernel.errors import Conflict, Malformed, MeshError, NotAllowed, NotFound, Retired, TooLarge, Unsupported
+from thinmesh.kernel.contract import Column
+from thinmesh.kernel.errors import (
+    Conflict,
+    Malformed,
+    MeshError,
+    NotAllowed,
+    NotFound,
+    Refused,
+    Retired,
+    TooLarge,
+    Unsupported,
+)
 from thinmesh.kernel.page import Page, checked_limit, cursor_of, texts_of
 from thinmesh.kernel.policy import Principal
 from thinmesh.kernel.table_records import TableRecord, outlines
@@ -42,6 +53,8 @@ from .recorder import Recorder
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
 _SAMPLE_ROWS = 20
+# Columns that one statement profiles: of more, DuckDB's plan alone takes hundreds of megabytes.
+_PROFILED = 25
 # Profiles of tables as published are kept, so that who looks at a page again does not wait.
 _PROFILES = 200
 _PROFILE_COLUMNS, _PROFILE_CHARACTERS = 500, 100_000  # one with more is measured each time
@@ -111,13 +124,18 @@ class Queries:
         document = json.loads(execution.read())
         return Sample(tuple(document["columns"]), tuple(map(tuple, document["rows"])), document["row_count"])
 
-    def profile(self, caller: Principal, product: str, table: str) -> tuple[ColumnProfile, ...]:
-        """Give counts, extremes, quantiles and frequent values of each column. Raises NotFound, NotAllowed.
+    def profile(
+        self, caller: Principal, product: str, table: str, most: int | None = None, *, partial: bool = False
+    ) -> tuple[ColumnProfile, ...]:
+        """Give counts, extremes, quantiles and frequent values of each column, or of the first `most`.
 
-        It is measured once for each publication; who gets it again is in the query log all the same.
+        It is measured once for each publication; who gets it again is in the query log all the same. A table of many
+        columns takes several statements, all within the time of one; `partial` leaves out columns for which time or
+        memory did not suffice, as long as there are others. Raises NotFound, NotAllowed, Refused.
         """
         found = self._table(caller, product, table)
-        key = (found.product, found.table, found.publication, *(column.name for column in found.columns))
+        columns = found.columns[:most]
+        key = (found.product, found.table, found.publication, *(column.name for column in columns))
         with self._lock:
             kept = self._profiles.get(key)
             if kept is not None:
@@ -125,9 +143,9 @@ class Queries:
         if kept is not None:
             self._recorder.add(self._seen_again(caller, found, len(kept)))
             return kept
-        execution = self._over(caller, found, "profile", self._engine.profile(found), "json", self._seconds)
-        made = _profiles(json.loads(execution.read()))
-        self._keep(key, made)
+        made = self._measured(caller, found, columns, partial=partial)
+        if len(made) == len(columns):
+            self._keep(key, made)
         return made
 
     def usage(self, caller: Principal, product: str, days: int = 30) -> Usage:
@@ -208,6 +226,28 @@ class Queries:
     def _table(self, caller: Principal, product: str, table: str) -> ReadableTable:
         _may_query(caller)
         return self._catalog.resolve(caller, [TableName(product.lower(), table.lower())])[0]
+
+    def _measured(
+        self, caller: Principal, table: ReadableTable, columns: Sequence[Column], *, partial: bool
+    ) -> tuple[ColumnProfile, ...]:
+        """Profile columns of a table, so many by one statement that it needs little memory."""
+        end = time.monotonic() + self._seconds
+        made: list[ColumnProfile] = []
+        refusal: Refused | None = None
+        for first in range(0, len(columns), _PROFILED):
+            left = end - time.monotonic()
+            try:
+                if left <= 0:
+                    raise _no_time(self._seconds)
+                sql = self._engine.profile(replace(table, columns=tuple(columns[first : first + _PROFILED])))
+                made += _profiles(json.loads(self._over(caller, table, "profile", sql, "json", left).read()))
+            except Refused as error:
+                refusal = error if time.monotonic() < end else _no_time(self._seconds)
+                if not partial:
+                    raise refusal from None
+        if refusal is not None and not made:
+            raise refusal
+        return tuple(made)
 
     def _keep(self, key: tuple[str | None, ...], profile: tuple[ColumnProfile, ...]) -> None:
         characters = sum(
@@ -321,6 +361,12 @@ class Queries:
             del self._live[key]
             self._recorder.add(_finished(*live, size, state, error))
             self._idle.notify_all()
+
+
+def _no_time(seconds: float) -> Refused:
+    return Refused(
+        f"The profile took longer than {seconds:g} s, so it was stopped.", help="Ask for a higher query.timeout."
+    )
 
 
 def _profiles(document: Mapping[str, Any]) -> tuple[ColumnProfile, ...]:

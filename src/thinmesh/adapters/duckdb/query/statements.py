@@ -33,18 +33,22 @@ def profile(table: ReadableTable) -> str:
     """
     parts = [f"{_measures(column)} AS m{number}" for number, column in enumerate(table.columns)]
     counted = [number for number, column in enumerate(table.columns) if column.logical_type in _COUNTED]
-    rows = " UNION ALL ".join(
-        f'SELECT {number} AS position, {text(column.name)} AS "column", {text(column.result_type)} AS type, '
-        f"m{number} AS m, {f'c{number}' if number in counted else 'NULL::BIGINT[]'} AS c FROM measured, counted"
-        for number, column in enumerate(table.columns)
-    )
+    # Lists that are unnested: of a UNION of one SELECT for each column, every one would hold the measures of all.
+    listed = {
+        "position": [str(number) for number in range(len(table.columns))],
+        '"column"': [text(column.name) for column in table.columns],
+        "type": [text(column.result_type) for column in table.columns],
+        "m": [f"m{number}" for number in range(len(table.columns))],
+        "c": [f"c{number}" if number in counted else "NULL::BIGINT[]" for number in range(len(table.columns))],
+    }
+    rows = ", ".join(f"unnest([{', '.join(values)}]) AS {name}" for name, values in listed.items())
     fields = "rows nulls distinct_values min max mean q25 q50 q75".split()
     chosen = ", ".join(f'm.{name} AS "{name.removesuffix("_values")}"' for name in fields)
     lists = {"top": "m.top", "quantiles": "m.quantiles", "top_counts": "c"}
     as_json = ", ".join(f"CAST(to_json({each}) AS VARCHAR) AS {name}" for name, each in lists.items())
     return (
         f"WITH measured AS MATERIALIZED (SELECT {', '.join(parts)} FROM {_name(table)}), "
-        f"counted AS MATERIALIZED ({_counts(table, counted)}), listed AS ({rows}) "
+        f"counted AS MATERIALIZED ({_counts(table, counted)}), listed AS (SELECT {rows} FROM measured, counted) "
         f'SELECT "column", type, {chosen}, {as_json} FROM listed ORDER BY position'
     )
 
