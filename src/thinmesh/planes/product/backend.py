@@ -40,7 +40,8 @@ class Checker(Protocol):
     def check(self, job: CheckJob, progress: Progress = ...) -> CheckResult:
         """Check all files of a job; faults of the data are in the result, never raised.
 
-        Raises Temporary where the check was stopped for time or memory, or the disk is full.
+        Raises Temporary where the check was stopped for time, or the disk is full; Refused where it needs more memory
+        than it may use.
         """
 
 

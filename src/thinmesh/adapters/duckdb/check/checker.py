@@ -43,7 +43,8 @@ class DuckdbChecker:
     def check(self, job: CheckJob, progress: Progress = no_progress) -> CheckResult:
         """Check all files of a job; faults of the data are in the result, never raised.
 
-        Raises Temporary where time, memory or disk do not suffice, and whatever `progress` raises to end the check.
+        Raises Temporary where time or disk do not suffice, Refused where memory does not, and whatever `progress`
+        raises to end the check.
         """
         seconds = self._verdict_seconds if job.staging is None else self._seconds
         with (

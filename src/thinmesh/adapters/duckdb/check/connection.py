@@ -12,7 +12,7 @@ from typing import Any
 
 import duckdb
 
-from thinmesh.kernel.errors import Temporary
+from thinmesh.kernel.errors import Refused, Temporary
 
 from .quoting import literal
 
@@ -83,21 +83,34 @@ class Connections:
 
 @contextmanager
 def temporary_faults() -> Iterator[None]:
-    """Turn what the machine lacks (disk, memory, time) into Temporary; everything else passes."""
+    """Turn what the machine lacks (disk, memory, time) into Temporary; everything else passes.
+
+    Raises Refused where a check needs more than its own memory: another try would, too.
+    """
     try:
         yield
-    except (duckdb.OutOfMemoryException, MemoryError) as error:
+    except duckdb.OutOfMemoryException as error:
+        if "max_temp_directory_size" in str(error):
+            raise _disk_full() from error
+        raise Refused(
+            "The check needs more memory than it may use.",
+            help="Send fewer or smaller files at once, divide a table of thousands of columns, or raise query.memory.",
+        ) from error
+    except MemoryError as error:
         raise Temporary(
-            "the check needs more memory than it may use",
-            help="Try again, publish fewer or smaller files at once, or raise query.memory.",
+            "The machine has too little memory for the check.", help="Try again when less is going on."
         ) from error
     except duckdb.InterruptException as error:
         raise Temporary("the check was stopped before its end") from error
     except (OSError, duckdb.IOException) as error:
         full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
         if full or "No space left" in str(error) or "File too large" in str(error):
-            raise Temporary("the disk is full", help="Make room on the disk of the home, then try again.") from error
+            raise _disk_full() from error
         raise
+
+
+def _disk_full() -> Temporary:
+    return Temporary("the disk is full", help="Make room on the disk of the home, then try again.")
 
 
 def numbered(relation: str, names: Iterable[str]) -> tuple[str, str]:

@@ -22,9 +22,10 @@ from .merging import merged
 from .metrics import measure, metric_columns
 from .parquet_input import ParquetSource, readable
 from .quoting import identifier
-from .rows import Source, copy, load
+from .rows import Source, load
 from .rules import custom, unchecked
 from .scan import BLOCK, Unreadable
+from .shares import copy
 from .survey import EXACT, Survey, survey
 from .uploads import ending
 

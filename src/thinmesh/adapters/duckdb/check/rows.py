@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,7 +16,8 @@ from .connection import Connection
 from .csv_source import violation
 from .quoting import identifier, literal
 from .records import EXAMPLES
-from .rules import Rule, rules_of
+from .rules import Rule
+from .shares import Share, copy, joined, ordered, shares
 
 _MARK = "thinmesh: a rule is broken"
 _SHOWN = 200
@@ -68,74 +69,92 @@ def load(
 ) -> Loaded:
     """Check a file against its columns, and write the typed values of the columns to `keep` to `target`.
 
-    A clean file is read once. `target` is written in any case; after faults it holds NULL where a value was
-    none of its type, and serves the checks over several rows only.
+    A clean file is read once, a wide one once for each share of its columns. `target` is written in any case; after
+    faults it holds NULL where a value was none of its type, and serves the checks over several rows only.
     """
-    rules = [rule for n in sorted(columns) for rule in rules_of(columns[n], n, table)]
     if source.doubtful:
         source.read_exactly()
-    kept = [(n, column) for n, column in _ordered(columns, table) if column.name in keep]
-    rows = _strict(connection, source, columns, table, rules, target, kept)
-    if rows == source.records:
-        return Loaded(rows, tuple(source.structural(columns, table.name)))
-    found, rows = _tally_exactly(connection, source, columns, table, rules)
-    if target is not None:
-        values = ", ".join(f"v{n} AS {identifier(column.name)}" for n, column in kept)
-        select = f"SELECT {values} FROM ({source.view(columns, table)})"
-        connection.execute(copy(select, [column for _, column in kept], target))
+    kept = [column for _, column in ordered(columns, table) if column.name in keep]
+    with shares(columns, table, target, keep) as every:
+        found: list[Violation] = []
+        rows = _strict(connection, source, table, every)
+        if rows is None:
+            found, rows = _tally_exactly(connection, source, table, every)
+            for share in every:
+                _write_anyway(connection, source, table, share)
+        if target is not None and len(every) > 1:
+            connection.execute(joined([share.target for share in every if share.target], kept, target))
     return Loaded(rows, (*source.structural(columns, table.name), *found))
 
 
-def _strict(
-    connection: Connection,
-    source: Source,
-    columns: Mapping[int, Column],
-    table: Table,
-    rules: Sequence[Rule],
-    target: Path | None,
-    kept: Sequence[tuple[int, Column]],
-) -> int | None:
+def _strict(connection: Connection, source: Source, table: Table, every: Sequence[Share]) -> int | None:
     """Read a file so that the first fault ends it; give the rows, or nothing where there is a fault."""
     for _ in range(2):
-        try:
-            if target is None:
-                rows = _count(connection, source, columns, table, rules)
-            else:
-                select = f"{_guarded(kept, rules)} FROM ({source.view(columns, table)}){_guard_of_rest(kept, rules)}"
-                rows = int(connection.execute(copy(select, [column for _, column in kept], target)).fetchone()[0])
-        except duckdb.InvalidInputException as error:
-            if _MARK in str(error):
-                return None
-            rows = -1
-        if rows == source.records:
-            return rows
+        for share in every:
+            try:
+                rows = _guarded_rows(connection, source, table, share)
+            except duckdb.InvalidInputException as error:
+                if _MARK in str(error):
+                    return None
+                rows = -1
+            if rows != source.records:
+                break
+        else:
+            return source.records
         # The reader and the scan differ on the structure: only the exact reading decides.
         source.read_exactly()
     return None
 
 
+def _guarded_rows(connection: Connection, source: Source, table: Table, share: Share) -> int:
+    view = source.view(share.columns, table)
+    if share.target is None:
+        broken = " OR ".join(f"({rule.fails})" for rule in share.rules) or "FALSE"
+        guard = f"CASE WHEN {broken} THEN error({literal(_MARK)}) ELSE 1 END"
+        sql = f"SELECT coalesce(sum({guard}), 0) FROM ({view})"
+    else:
+        select = f"{_guarded(share.kept, share.rules)} FROM ({view}){_guard_of_rest(share.kept, share.rules)}"
+        sql = _written(select, share)
+    return int(connection.execute(sql).fetchone()[0])
+
+
+def _write_anyway(connection: Connection, source: Source, table: Table, share: Share) -> None:
+    if share.target is not None:
+        values = ", ".join(f"v{n} AS {identifier(column.name)}" for n, column in share.kept)
+        connection.execute(_written(f"SELECT {values} FROM ({source.view(share.columns, table)})", share))
+
+
+def _written(select: str, share: Share) -> str:
+    if share.target is None:
+        raise AssertionError(select)
+    return copy(select, [column for _, column in share.kept], share.target, width=share.width)
+
+
 def _tally_exactly(
-    connection: Connection, source: Source, columns: Mapping[int, Column], table: Table, rules: Sequence[Rule]
+    connection: Connection, source: Source, table: Table, every: Sequence[Share]
 ) -> tuple[list[Violation], int]:
     """Tally; and where the reader stumbles over the structure, or loses rows, once more after the exact reading."""
     try:
-        found, rows = tally(connection, source, columns, table, rules)
+        found, rows = _tally_all(connection, source, table, every)
         if rows == source.records:
             return found, rows
     except duckdb.InvalidInputException:
         # A fault of the structure may hide behind a broken rule, which ended the first pass before it.
         pass
     source.read_exactly()
-    return tally(connection, source, columns, table, rules)
+    return _tally_all(connection, source, table, every)
 
 
-def _count(
-    connection: Connection, source: Source, columns: Mapping[int, Column], table: Table, rules: Sequence[Rule]
-) -> int:
-    broken = " OR ".join(f"({rule.fails})" for rule in rules) or "FALSE"
-    view = source.view(columns, table)
-    guard = f"CASE WHEN {broken} THEN error({literal(_MARK)}) ELSE 1 END"
-    return int(connection.execute(f"SELECT coalesce(sum({guard}), 0) FROM ({view})").fetchone()[0])
+def _tally_all(
+    connection: Connection, source: Source, table: Table, every: Sequence[Share]
+) -> tuple[list[Violation], int]:
+    found: list[Violation] = []
+    rows = source.records
+    for share in every:
+        some, counted = tally(connection, source, share.columns, table, share.rules)
+        found += some
+        rows = counted if counted != source.records else rows
+    return found, rows
 
 
 def tally(
@@ -186,14 +205,3 @@ def _guard_of_rest(kept: Sequence[tuple[int, Column]], rules: Sequence[Rule]) ->
     names = {column.name for _, column in kept}
     broken = " OR ".join(f"({rule.fails})" for rule in rules if rule.column not in names)
     return f" WHERE CASE WHEN {broken} THEN error({literal(_MARK)}) ELSE TRUE END" if broken else ""
-
-
-def _ordered(columns: Mapping[int, Column], table: Table) -> list[tuple[int, Column]]:
-    place = {column.name: at for at, column in enumerate(table.columns)}
-    return sorted(columns.items(), key=lambda item: place[item[1].name])
-
-
-def copy(select: str, columns: Iterable[Column], target: Path) -> str:
-    """Give the statement that writes rows as Parquet, with the field ids of the columns."""
-    ids = ", ".join(f"{literal(column.name)}: {column.id}" for column in columns)
-    return f"COPY ({select}) TO {literal(str(target))} (FORMAT parquet, COMPRESSION zstd, FIELD_IDS {{{ids}}})"

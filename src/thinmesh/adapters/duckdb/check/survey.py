@@ -24,9 +24,9 @@ from .quoting import literal, literals
 # INTERFACE, *Descriptor*: texts that mean "no value", in columns whose other values agree on a type that is not text.
 TOKENS = ("NA", "N/A", "n/a", "NULL", "null", "None", "nan", "NaN", "#N/A", "-")
 _SAMPLE = 2048
-# Fields judged by one statement (2048 rows of them are in memory at once), and values in a sample and looked at for
-# repetitions: all bound memory and time for wide files.
-_AT_ONCE, _SAMPLED, _CELLS = 200, 100_000, 20_000
+# Fields judged by one statement (2048 rows of them are in memory at once; more fields of fewer rows), and values in a
+# sample and looked at for repetitions: all bound memory and time for wide files.
+_AT_ONCE, _MOST_AT_ONCE, _ROWS_AT_ONCE, _SAMPLED, _CELLS = 200, 1000, 2048, 100_000, 20_000
 # A double holds every whole number up to here (IEEE 754).
 EXACT = 2**53
 _MISFIT, _BEYOND = 1 << len(TOKENS), 2 << len(TOKENS)
@@ -140,8 +140,9 @@ def _survey(connection: Connection, source: CsvSource) -> Survey:
     width = len(source.header.names)
     first = _first_rows(connection, source, width)
     result = Survey(first.rows)
-    for start in range(0, width, _AT_ONCE):
-        fields = range(start, min(start + _AT_ONCE, width))
+    at_once = max(_AT_ONCE, min(_MOST_AT_ONCE, _AT_ONCE * _ROWS_AT_ONCE // max(source.records, 1)))
+    for start in range(0, width, at_once):
+        fields = range(start, min(start + at_once, width))
         found: dict[int, Found | None] = {n: first.found[n] for n in fields if n in first.found}
         asked = [n for n in fields if n not in found]
         if asked:
