@@ -150,11 +150,14 @@ def test_a_second_signal_ends_a_check_that_nothing_can_interrupt(home, tmp_path)
         before = cpu_seconds(process)
         publishing = threading.Thread(target=lambda: done.append(cli("publish", "slow", str(file), home=home)))
         publishing.start()
+        until = time.monotonic() + PATIENCE
         while cpu_seconds(process) < before + 4:
             assert not done, done[0].stdout + done[0].stderr
+            assert time.monotonic() < until, "the check has not begun"
             time.sleep(0.05)
         process.terminate()
         while listens(url):
+            assert time.monotonic() < until, "the first signal shuts no door"
             time.sleep(0.05)
         process.terminate()
         code = process.wait(PATIENCE)

@@ -5,16 +5,26 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 _EVERY_SECONDS = 30.0
-# Changes that come together are followed together: when none has come for the first, or after the second.
-_PAUSE_SECONDS = 0.2
 _PATIENCE_SECONDS = 2.0
-# When nothing was asked for so long, what the first changes would wait for is prepared.
-_QUIET_SECONDS = 2.0
-# While changes keep coming, the part of one core that following takes, and the longest that a round waits for that.
+# While changes keep coming, the part of one core that following takes.
 _SHARE = 0.05
-_ROUND_SECONDS = 8.0
+
+
+class Pace(NamedTuple):
+    """How a follower gives way, in seconds."""
+
+    pause: float = 0.2
+    """Changes that come together are followed together: when none has come for so long."""
+    quiet: float = 2.0
+    """When nothing was asked for so long, what the first changes would wait for is prepared."""
+    round: float = 8.0
+    """While changes keep coming, the longest that a round waits for them."""
+
+
+_PACE = Pace()
 
 
 class Follower:
@@ -31,8 +41,10 @@ class Follower:
         every: float = _EVERY_SECONDS,
         *,
         prepare: Callable[[], bool] | None = None,
+        pace: Pace = _PACE,
     ) -> None:
         self._work = work
+        self._pace = pace
         self._every = every
         self._prepare = prepare
         self._wake = threading.Event()
@@ -52,7 +64,7 @@ class Follower:
     @property
     def pressed(self) -> bool:
         """Tell whether changes keep coming."""
-        return time.monotonic() < self._woken + _PAUSE_SECONDS
+        return time.monotonic() < self._woken + self._pace.pause
 
     def expect(self) -> None:
         """Say that a change is likely to come in a moment: what is to be followed waits for that as for others."""
@@ -82,11 +94,11 @@ class Follower:
             self._wake.clear()
             if self._stopped.is_set():
                 return
-            self._until = time.monotonic() + _ROUND_SECONDS
+            self._until = time.monotonic() + self._pace.round
             more = sum(attempt(function) for function in self._work) > 0
 
     def _await(self) -> None:
-        if self._prepare and not self._wake.wait(_QUIET_SECONDS):
+        if self._prepare and not self._wake.wait(self._pace.quiet):
             prepare, self._prepare = self._prepare, None
             attempt(prepare)
         self._wake.wait(self._every)
@@ -94,7 +106,7 @@ class Follower:
     def _rest(self, seconds: float) -> None:
         """Let changes come in, until none has come for a moment or it took long enough."""
         until = time.monotonic() + seconds
-        while (left := min(until, self._woken + _PAUSE_SECONDS) - time.monotonic()) > 0:
+        while (left := min(until, self._woken + self._pace.pause) - time.monotonic()) > 0:
             if self._stopped.wait(left):
                 break
         self._computed = time.thread_time()

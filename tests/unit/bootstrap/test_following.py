@@ -4,8 +4,7 @@ import threading
 import time
 from contextlib import contextmanager
 
-from thinmesh.bootstrap import following
-from thinmesh.bootstrap.following import Follower
+from thinmesh.bootstrap.following import Follower, Pace
 
 
 @contextmanager
@@ -33,7 +32,7 @@ def compute(seconds):
         pass
 
 
-def one_that(rests, seconds, times=1):
+def one_that(rests, seconds, times=1, **pace):
     """Make a follower that computes and gives way, so many times in each round, and notes what each rest took."""
 
     def work():
@@ -46,14 +45,13 @@ def one_that(rests, seconds, times=1):
         return False
 
     done = threading.Event()
-    follower = Follower([work])
+    follower = Follower([work], pace=Pace(**pace))
     return follower, done
 
 
-def test_while_changes_keep_coming_it_rests_many_times_what_it_computed(monkeypatch):
-    monkeypatch.setattr(following, "_PAUSE_SECONDS", 2.0)  # on a busy machine changes come later than they are meant to
+def test_while_changes_keep_coming_it_rests_many_times_what_it_computed():
     rests = []
-    follower, done = one_that(rests, 0.02)
+    follower, done = one_that(rests, 0.02, pause=2.0)  # on a busy machine changes come later than they are meant to
     with changes_that_keep_coming(follower):
         assert done.wait(30)
     assert rests[0] >= 0.3  # 20 ms are a twentieth of 0.4 s
@@ -68,10 +66,9 @@ def test_where_no_changes_come_it_does_not_rest_for_them():
     assert rests[0] < 5  # and not 10
 
 
-def test_the_rests_of_a_round_have_an_end(monkeypatch):
-    monkeypatch.setattr(following, "_ROUND_SECONDS", 0.5)
+def test_the_rests_of_a_round_have_an_end():
     rests = []
-    follower, done = one_that(rests, 0.1, times=5)
+    follower, done = one_that(rests, 0.1, times=5, round=0.5)
     with changes_that_keep_coming(follower):
         assert done.wait(30)
     assert sum(rests[:5]) < 5  # and not 10
@@ -111,8 +108,7 @@ def test_many_changes_are_followed_together():
     assert len(calls) < 5  # and not 100
 
 
-def test_it_prepares_once_when_nothing_was_asked_for_a_while(monkeypatch):
-    monkeypatch.setattr(following, "_QUIET_SECONDS", 0.2)
+def test_it_prepares_once_when_nothing_was_asked_for_a_while():
     prepared, done = threading.Event(), threading.Event()
     calls = []
 
@@ -126,7 +122,7 @@ def test_it_prepares_once_when_nothing_was_asked_for_a_while(monkeypatch):
         done.set()
         return False
 
-    follower = Follower([work], prepare=prepare)
+    follower = Follower([work], prepare=prepare, pace=Pace(quiet=0.2))
     assert prepared.wait(30)
     follower.wake()
     assert done.wait(30)
@@ -135,17 +131,16 @@ def test_it_prepares_once_when_nothing_was_asked_for_a_while(monkeypatch):
     assert calls == ["prepare", "work"]
 
 
-def test_while_changes_keep_coming_it_prepares_nothing(monkeypatch):
-    monkeypatch.setattr(following, "_QUIET_SECONDS", 5.0)
+def test_while_changes_keep_coming_it_prepares_nothing():
     prepared, done = threading.Event(), threading.Event()
-    follower = Follower([lambda: done.set() or False], prepare=lambda: prepared.set() or False)
+    work = [lambda: done.set() or False]
+    follower = Follower(work, prepare=lambda: prepared.set() or False, pace=Pace(quiet=5.0))
     with changes_that_keep_coming(follower):
         assert done.wait(30)
     assert not prepared.is_set()
 
 
-def test_what_is_expected_is_waited_for(monkeypatch):
-    monkeypatch.setattr(following, "_PAUSE_SECONDS", 1.5)
+def test_what_is_expected_is_waited_for():
     done = threading.Event()
     began = []
 
@@ -154,7 +149,7 @@ def test_what_is_expected_is_waited_for(monkeypatch):
         done.set()
         return False
 
-    follower = Follower([work])
+    follower = Follower([work], pace=Pace(pause=1.5))
     follower.wake()
     time.sleep(0.2)
     expected = time.monotonic()

@@ -15,7 +15,7 @@ from thinmesh.planes.product.model import CheckedTable, CheckJob, CheckResult, S
 
 from .connection import Connection
 from .csv_source import CsvSource
-from .header import doubt_of_header, match
+from .header import doubt_of_header, fault_of_form, match
 from .inference import Inferred, infer
 from .keys import Stored, by_id, duplicate_keys, left_dangling, references
 from .merging import merged
@@ -102,7 +102,8 @@ class Check:
                 self._note(run, fault.rule, f"the file {fault.message}", upload.name)
                 continue
             self._taken += source.size
-            says = source.fault_of_form(run.table)
+            # Parquet keeps its names apart from its rows.
+            says = None if isinstance(source, ParquetSource) else fault_of_form(source.header, run.table)
             if says:
                 self._note(run, "header", f"the file {says}", upload.name)
                 continue

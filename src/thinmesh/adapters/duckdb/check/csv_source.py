@@ -15,7 +15,7 @@ from thinmesh.planes.product.push_messages import quoted
 
 from . import lexical, rules
 from .formats import refuse_other_format
-from .header import Header, fault_of_form, read_header
+from .header import Header, read_header
 from .quoting import literal, literals
 from .records import Normalised, normalise
 from .scan import BLOCK, Scan, Unreadable, scan
@@ -51,10 +51,6 @@ class CsvSource:
         except ValueError as error:
             raise Unreadable("header", str(error)) from error
         self._path = self.scan.path
-
-    def fault_of_form(self, table: Table | None) -> str | None:
-        """Say that the file looks like something else than a CSV that begins with its header, or nothing."""
-        return fault_of_form(self.header, table)
 
     @property
     def doubtful(self) -> bool:

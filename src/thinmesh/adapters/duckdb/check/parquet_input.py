@@ -91,10 +91,6 @@ class ParquetSource:
             if kind == "INT96":
                 self._types[n] = _FINE if _is_fine(path, self.header.names[n]) else "TIMESTAMP"
 
-    def fault_of_form(self, table: Table | None) -> str | None:  # noqa: ARG002 (the same question is put to a CSV)
-        """Say nothing: Parquet keeps its names apart from its rows."""
-        return None
-
     def read_exactly(self) -> None:
         """Do nothing: DuckDB's reader is exact for Parquet."""
 
