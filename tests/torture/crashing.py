@@ -177,13 +177,14 @@ class Story:
             return "not_allowed"
         return product["rows"]
 
-    def full_disk(self, kind: str) -> bool:
+    def full_disk(self, kind: str, number: int, points: int) -> bool:
         """Do one thing of a kind with little room left; it is done, or refused as temporary and nothing changed.
 
-        Tells whether it was refused.
+        The points are spread from next to no room to room for all, so that few of them meet both. Tells whether it was
+        refused.
         """
         command = self._command(kind)
-        leave = int(2 ** self._random.uniform(10, 20))
+        leave = int(2 ** (10 + 10 * (number + self._random.random()) / points))
         return self._limited(kind, command, leave=leave)
 
     def full_disk_in_data(self, kind: str) -> bool:

@@ -34,7 +34,7 @@ def test_a_full_disk_refuses_or_does_and_harms_nothing(kind, small_disk, tmp_pat
     story = Story(disk / kind, nursery, seed=crc32(f"{SEED} disk {kind}".encode()), outside=tmp_path)
     # There is something to tidy up only where something was superseded before each point.
     points = 4 if kind == "vacuum" and not LONG else max(POINTS // 2, 8)
-    refused = sum(story.full_disk(kind) for _ in range(points))
+    refused = sum(story.full_disk(kind, number, points) for number in range(points))
     assert refused, "the disk was never full"
     record_property("held", ("full-disk points", refused, refused))
 
